@@ -1,0 +1,52 @@
+"""Errors that a user can act on: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+
+
+def printable(value: object) -> str:
+    """Text of `value` that is safe on a terminal and stays on one line.
+
+    File names come from strangers: control characters, line breaks, direction marks and undecodable
+    bytes are shown as escapes.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+    )
+
+
+class FramekitError(Exception):
+    """Something a user should know about, as one line.
+
+    Args:
+        what: What is wrong, without a full stop.
+        where: The file, option or field it is about.
+        advice: What to do about it, as a sentence without a full stop.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: object = None, advice: str = "") -> None:
+        super().__init__(what, where, advice)
+        self.what, self.where, self.advice = what, where, advice
+
+    def __str__(self) -> str:
+        place = f"{printable(self.where)}: " if self.where is not None else ""
+        advice = f". {printable(self.advice)}" if self.advice else ""
+        return f"{place}{printable(self.what)}{advice}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling between processes.
+        return _rebuild, (type(self), self.what, self.where, self.advice)
+
+
+def _rebuild(kind: type[FramekitError], what: str, where: object, advice: str) -> FramekitError:
+    return kind(what, where=where, advice=advice)
+
+
+class CommandError(FramekitError):
+    """The command itself was wrong: an option, a value, a path that is not there."""
+
+    exit_code = 2

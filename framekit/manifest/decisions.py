@@ -1,0 +1,48 @@
+"""Decisions: what is left out of the dataset and why, beside shards that never change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from framekit.errors import FramekitError
+
+
+def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> dict[str, Any]:
+    """A decision row that leaves a frame or a pair out.
+
+    Args:
+        item: A frame_id or pair_id.
+        reason: Why, in a word or two; counted in summaries.
+        by: `rule:<name>` or a person.
+        because_of: The frame_id that stands for it, for near-duplicates.
+    """
+    return {"item": item, "keep": False, "reason": reason, "by": by, "because_of": because_of, "at": None}
+
+
+def dropped(root: Path) -> dict[str, str]:
+    """Items left out of the dataset in folder `root`, with the reason. The last decision about an item counts.
+
+    Raises:
+        FramekitError: decisions.parquet cannot be read.
+    """
+    path = root / "decisions.parquet"
+    if not path.exists():
+        return {}
+    try:
+        table = pq.read_table(path, columns=["item", "keep", "reason"], partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        advice = "run the same framekit extract again: it writes the rules' decisions anew"
+        raise FramekitError(
+            f"cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice
+        ) from error
+    state: dict[str, str] = {}
+    for row in table.to_pylist():
+        if row["keep"]:
+            state.pop(row["item"], None)
+        else:
+            state[row["item"]] = row["reason"]
+    return state

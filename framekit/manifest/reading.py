@@ -1,0 +1,237 @@
+"""Reading a dataset: shards filtered by decisions, and pictures by position."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from framekit.errors import FramekitError
+from framekit.images.encoding import decode
+from framekit.manifest.decisions import dropped
+from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
+from framekit.terminal.flags import validated
+
+CACHED_ROW_GROUPS = 32
+"""Row groups (of about 2 MB) that a PairReader keeps."""
+
+
+class ManifestError(FramekitError):
+    """A dataset that is not there, not whole, or of another version."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One training sample.
+
+    Attributes:
+        pair_id: Its identity, `<source>:<frame number>#<crop index>`.
+        group: Content group from the photo's subfolder, or None.
+        image: (P, P, 3) uint8 RGB.
+        smoothed: (P, P, 3) uint8 RGB, `image` with its edges smoothed; None where it was not made.
+    """
+
+    pair_id: str
+    group: str | None
+    image: np.ndarray
+    smoothed: np.ndarray | None
+
+    def __repr__(self) -> str:
+        return f"Pair({self.pair_id!r}, {'x'.join(map(str, self.image.shape))}, group={self.group!r})"
+
+
+class Manifest:
+    """A dataset folder, as its decisions leave it.
+
+    Example:
+        >>> manifest = framekit.manifest.open("dataset")
+        >>> len(manifest), manifest[0].image.shape
+        (412, (256, 256, 3))
+    """
+
+    def __init__(self, root: Path, info: DatasetInfo) -> None:
+        self.root, self.info = root, info
+
+    def __repr__(self) -> str:
+        return f"Manifest({str(self.root)!r}, {len(self.info.sources)} sources, {len(self)} pairs)"
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, position: int) -> Pair:
+        return self.reader()[position]
+
+    def __iter__(self) -> Iterator[Pair]:
+        reader = self.reader()
+        return (reader[position] for position in range(len(reader)))
+
+    def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Every sampled frame, kept or not; all columns of `schema.FRAMES` but the thumbnails, or `columns`."""
+        return self._rows("frames", FRAMES, columns)
+
+    def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The pairs that decisions leave in; all columns of `schema.PAIRS` but the pictures, or `columns`."""
+        return self._rows("pairs", PAIRS, columns).take(pa.array(self._kept_rows))
+
+    @cached_property
+    def dropped(self) -> dict[str, str]:
+        """Frames and pairs that a decision leaves out, with the reason."""
+        return dropped(self.root)
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hexadecimal digits that change when a shard, an option or a decision does."""
+        import hashlib
+
+        shards = sorted((shard.path, shard.sha256) for shard in self.info.shards)
+        state = [self.info.schema_version, shards, sorted(self.dropped.items())]
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+    @property
+    def has_smoothed(self) -> bool:
+        """Whether pairs carry their edge-smoothed half."""
+        return bool(self.info.options.get("smooth", True))
+
+    def reader(self) -> PairReader:
+        """Random access to the pictures of the kept pairs; cheap to send to another process."""
+        return PairReader(self.root, self._kept)
+
+    @cached_property
+    def _kept_rows(self) -> np.ndarray:
+        """Positions of the kept rows among all rows of the pair shards, in order."""
+        table = self._rows("pairs", PAIRS, ["pair_id", "frame_id"])
+        out = pa.array(list(self.dropped), pa.string())
+        drop = pc.or_(pc.is_in(table["pair_id"], value_set=out), pc.is_in(table["frame_id"], value_set=out))
+        return np.flatnonzero(~drop.to_numpy())
+
+    @cached_property
+    def _kept(self) -> list[tuple[str, int]]:
+        """(shard path, row in it) of every kept pair."""
+        places: list[tuple[str, int]] = []
+        for path in self._shards("pairs"):
+            places += [(path, row) for row in range(pq.read_metadata(self.root / path).num_rows)]
+        return [places[row] for row in self._kept_rows]
+
+    def _shards(self, table: str) -> list[str]:
+        return sorted(shard.path for shard in self.info.shards if shard.path.startswith(table + "/"))
+
+    def _rows(self, table: str, schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
+        names = list(columns or [field.name for field in schema if not pa.types.is_struct(field.type)])
+        wanted = pa.schema([schema.field(name) for name in names])
+        parts = [self._read(path, names).cast(wanted) for path in self._shards(table)]
+        return pa.concat_tables(parts) if parts else wanted.empty_table()
+
+    def _read(self, path: str, names: list[str]) -> pa.Table:
+        try:
+            return pq.read_table(self.root / path, columns=names, partitioning=None).replace_schema_metadata(
+                None
+            )
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self.root / path, error) from error
+
+
+class PairReader(Sequence[Pair]):
+    """Random access to pairs by position, over row groups read when needed.
+
+    Args:
+        root: The dataset's folder.
+        places: (shard path, row in that shard) of every pair.
+    """
+
+    def __init__(self, root: Path, places: list[tuple[str, int]]) -> None:
+        self._root, self._places = root, places
+        self._files: dict[str, tuple[pq.ParquetFile, np.ndarray]] = {}
+        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, position: Any) -> Any:
+        path, row = self._places[position]
+        try:
+            file, starts = self._file(path)
+            group = int(np.searchsorted(starts, row, side="right")) - 1
+            found = self._group(path, file, group).slice(row - int(starts[group]), 1).to_pylist()[0]
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self._root / path, error) from error
+        smoothed = found["smoothed"]
+        return Pair(
+            pair_id=found["pair_id"],
+            group=found["group"],
+            image=decode(found["image"]["bytes"]),
+            smoothed=decode(smoothed["bytes"]) if smoothed else None,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Open files stay in their process.
+        return {**self.__dict__, "_files": {}, "_groups": OrderedDict()}
+
+    def _file(self, path: str) -> tuple[pq.ParquetFile, np.ndarray]:
+        if path not in self._files:
+            file = pq.ParquetFile(self._root / path)
+            rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+            self._files[path] = file, np.cumsum([0, *rows[:-1]])
+        return self._files[path]
+
+    def _group(self, path: str, file: pq.ParquetFile, group: int) -> pa.Table:
+        key = path, group
+        if key not in self._groups:
+            self._groups[key] = file.read_row_group(group, columns=["pair_id", "group", "image", "smoothed"])
+            if len(self._groups) > CACHED_ROW_GROUPS:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+
+def open_manifest(path: str | Path) -> Manifest:
+    """Open the dataset in folder `path`.
+
+    Raises:
+        ManifestError: There is no dataset, it is damaged, or another schema version wrote it.
+    """
+    root = Path(path)
+    return Manifest(root, read_info(root))
+
+
+def read_info(root: Path) -> DatasetInfo:
+    """Read `dataset.json` of the dataset in folder `root`.
+
+    Raises:
+        ManifestError: It is not there, not JSON, of another version, or names files outside the folder.
+    """
+    try:
+        raw = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        advice = "make one with: framekit extract FILMS --out " + str(root)
+        raise ManifestError("no dataset here (no dataset.json)", where=root, advice=advice) from None
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(
+            f"dataset.json is damaged ({error})", where=root, advice="make the dataset again"
+        ) from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ManifestError(
+            f"dataset of schema version {version!r}; this framekit reads version {SCHEMA_VERSION}",
+            where=root,
+            advice="use the framekit that made it, or extract again into a new folder",
+        )
+    try:
+        return validated(DatasetInfo, raw)
+    except FramekitError as error:
+        raise ManifestError(
+            f"dataset.json is damaged ({error.what})", where=root, advice="make the dataset again"
+        ) from None
+
+
+def _damaged(path: Path, error: Exception) -> ManifestError:
+    advice = "delete this shard and run the same framekit extract again"
+    return ManifestError(f"shard cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice)

@@ -1,0 +1,102 @@
+"""Writing a dataset: shards once and whole, then dataset.json and the dataset card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from framekit.files import whole_file, write_text
+from framekit.manifest.schema import DECISIONS, DatasetInfo
+
+ROW_GROUP_BYTES = 2_000_000
+"""Pictures per row group, in bytes: small enough for one row to be fetched in about a millisecond."""
+ROW_GROUP_ROWS = 1_000
+
+
+class ShardWriter:
+    """Writes rows of one table to a temporary file; `facts` go into the footer when the shard is closed.
+
+    Args:
+        path: Where the shard will stand once whole.
+        schema: `schema.FRAMES` or `schema.PAIRS`.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._pictures = [field.name for field in schema if pa.types.is_struct(field.type)]
+        plain = {f"{name}.bytes": "PLAIN" for name in self._pictures}
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        compressed = dict.fromkeys(_leaves(schema), "zstd") | dict.fromkeys(plain, "none")
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression=compressed,
+            use_dictionary=texts,
+            column_encoding=plain,
+            write_statistics=[leaf for leaf in _leaves(schema) if leaf not in plain],
+        )
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self.rows = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append one row; rows reach the disk a row group at a time."""
+        self._rows.append(row)
+        self._bytes += sum(len(row[name]["bytes"]) for name in self._pictures if row[name])
+        self.rows += 1
+        if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def close(self, facts: dict[str, Any]) -> None:
+        """Write what is pending and the footer with `facts` about the shard."""
+        self._flush()
+        self._writer.add_key_value_metadata({"framekit": json.dumps(facts, sort_keys=True)})
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
+        self._rows, self._bytes = [], 0
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            yield from (f"{field.name}.{inner.name}" for inner in field.type)
+        else:
+            yield field.name
+
+
+@contextmanager
+def shard(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
+    """Open a shard for writing; it appears under `path` only when the block ends well and it was closed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary, ShardWriter(temporary, schema) as writer:
+        yield writer
+
+
+def write_decisions(root: Path, rows: list[dict[str, Any]]) -> None:
+    """Write `decisions.parquet` of the dataset in folder `root`."""
+    with whole_file(root / "decisions.parquet") as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, DECISIONS), temporary, compression="zstd")
+
+
+def write_info(root: Path, info: DatasetInfo) -> None:
+    """Write `dataset.json` of the dataset in folder `root`."""
+    text = json.dumps(info.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False)
+    write_text(root / "dataset.json", text + "\n")

@@ -1,0 +1,94 @@
+"""How a command ends: 0 done, 1 something failed and is listed, 2 the command was wrong, 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from framekit.errors import FramekitError, printable
+
+
+class Program(click.Group):
+    """A group of commands that ends every error in one line on standard error.
+
+    A traceback is shown only with `--debug`, which every command takes.
+    """
+
+    debug = False
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Register `cmd`, giving it the `--debug` flag."""
+        cmd.params.append(self._debug_flag())
+        super().add_command(cmd, name)
+
+    def _debug_flag(self) -> click.Option:
+        def remember(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+            self.debug = self.debug or value
+
+        return click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=remember,
+            help="Show tracebacks of errors.",
+        )
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> NoReturn:
+        """Run the command line and exit with the code that the conventions give."""
+        self.debug = False
+        more["standalone_mode"] = False
+        sys.exit(self._exit_code(args, *rest, **more))
+
+    def _exit_code(self, args: Sequence[str] | None, *rest: Any, **more: Any) -> int:
+        try:
+            code = super().main(args, *rest, **more)
+            return code if isinstance(code, int) else 0
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            return 2
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            say("stopped. Run the same command again to go on from here.")
+            return 130
+        except FramekitError as error:
+            self._report(f"error: {error}")
+            return error.exit_code
+        except BrokenPipeError:  # `framekit … | head` is no error
+            sys.stderr.close()
+            return 0
+        except MemoryError as error:
+            self._report(f"error: out of memory ({printable(error)}). Use fewer workers or a smaller batch")
+            return 1
+        except OSError as error:
+            self._report(
+                f"error: {printable(error.filename or 'system')}: {printable(error.strerror or error)}"
+            )
+            return 1
+        except Exception as error:
+            kind = type(error).__name__
+            self._report(
+                f"error: a fault in this program: {kind}: {printable(error)}. Run again with --debug"
+            )
+            return 1
+
+    def _report(self, line: str) -> None:
+        if self.debug:
+            traceback.print_exc()
+        say(line)
+
+
+def say(line: str) -> None:
+    """Print one line for the person at the terminal, on standard error."""
+    click.echo(line, err=True)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on standard output: keys sorted, never NaN."""
+    click.echo(json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=True))

@@ -1,0 +1,122 @@
+"""Flags from an options model: one pydantic class says types, ranges, defaults and help for flags and recipes."""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from framekit.errors import CommandError
+
+UNSET: Any = None
+
+
+def flags_of(
+    model: type[BaseModel], *, into: str = "options"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a click command one flag per field of `model`; it receives a filled model as argument `into`.
+
+    `every: int = Field(50, ge=1, description=…)` becomes `--every`, a bool becomes `--x/--no-x`, a Literal
+    a choice, a tuple a flag that may be repeated. Ranges are checked by the model itself.
+
+    Raises (when the command runs):
+        CommandError: A value is out of range; the message names the flag.
+    """
+    fields = dict(model.model_fields)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(**values: Any) -> Any:
+            given = {name: values.pop(name) for name in fields}
+            given = {name: value for name, value in given.items() if value is not UNSET and value != ()}
+            values[into] = validated(model, given, name_of=flag_name)
+            return command(**values)
+
+        for name, field in reversed(fields.items()):
+            run = _option(name, field)(run)
+        return run
+
+    return decorate
+
+
+def validated(model: type[BaseModel], values: dict[str, Any], *, name_of: Callable[[str], str] = str) -> Any:
+    """Build `model` from `values`, turning what pydantic finds into one line that names each field.
+
+    Raises:
+        CommandError: With every wrong field, its value and what it takes.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        raise CommandError("; ".join(_fault_line(fault, model, name_of) for fault in faults)) from None
+
+
+def flag_name(field_name: str) -> str:
+    """The flag of a field: `crop_size` → `--crop-size`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def _fault_line(fault: Any, model: type[BaseModel], name_of: Callable[[str], str]) -> str:
+    place = ".".join(name_of(str(part)) for part in fault["loc"]) or model.__name__
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(name_of(name) for name in _fields_at(model, fault["loc"][:-1]))
+        return f"{place}: unknown option; known here: {known}"
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be").replace("Field required", "is missing")
+    got = "" if fault["type"] == "missing" or not fault["loc"] else f" (got {fault['input']!r})"
+    return f"{place}: {message}{got}"
+
+
+def _fields_at(model: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:
+    for part in place:
+        kinds = [model.model_fields[str(part)].annotation] if str(part) in model.model_fields else []
+        kinds += [inner for kind in kinds for inner in typing.get_args(kind)]
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model)
+    return model.model_fields
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    kind = _without_none(field.annotation)
+    flag = flag_name(name)
+    help_text = _with_default(field.description or "", field)
+    if kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=UNSET, help=help_text)
+    if typing.get_origin(kind) is tuple:
+        return click.option(
+            flag, name, type=_click_type(typing.get_args(kind)[0]), multiple=True, help=help_text
+        )
+    return click.option(flag, name, type=_click_type(kind), default=UNSET, help=help_text)
+
+
+def _with_default(text: str, field: FieldInfo) -> str:
+    if field.default is None or field.default in ("", ()) or field.is_required():
+        return text
+    shown = (
+        {True: "on", False: "off"}.get(field.default, field.default)
+        if isinstance(field.default, bool)
+        else field.default
+    )
+    return f"{text}  [default: {shown}]"
+
+
+def _without_none(annotation: Any) -> Any:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else str
+    return annotation
+
+
+def _click_type(kind: Any) -> click.ParamType:
+    if typing.get_origin(kind) is typing.Literal:
+        return click.Choice([str(choice) for choice in typing.get_args(kind)])
+    if kind is Path:
+        return click.Path(path_type=Path)
+    return {int: click.INT, float: click.FLOAT}.get(kind, click.STRING)

@@ -24,7 +24,7 @@ def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> d
 
 
 def dropped(root: Path) -> dict[str, str]:
-    """Items left out of the dataset in folder `root`, with the reason. The last decision about an item counts.
+    """Items left out of the dataset in folder `root`, with the reason. The last word on an item counts.
 
     Raises:
         FramekitError: decisions.parquet cannot be read.

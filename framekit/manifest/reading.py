@@ -75,11 +75,11 @@ class Manifest:
         return (reader[position] for position in range(len(reader)))
 
     def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Every sampled frame, kept or not; all columns of `schema.FRAMES` but the thumbnails, or `columns`."""
+        """Every sampled frame, kept or not: all of `schema.FRAMES` but the thumbnails, or `columns`."""
         return self._rows("frames", FRAMES, columns)
 
     def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The pairs that decisions leave in; all columns of `schema.PAIRS` but the pictures, or `columns`."""
+        """The pairs that decisions leave in: all of `schema.PAIRS` but the pictures, or `columns`."""
         return self._rows("pairs", PAIRS, columns).take(pa.array(self._kept_rows))
 
     @cached_property

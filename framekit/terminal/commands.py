@@ -47,41 +47,35 @@ class Program(click.Group):
     def _exit_code(self, args: Sequence[str] | None, *rest: Any, **more: Any) -> int:
         try:
             code = super().main(args, *rest, **more)
-            return code if isinstance(code, int) else 0
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            return 2
         except click.ClickException as error:
             error.show()
             return error.exit_code
         except (KeyboardInterrupt, click.Abort):
             say("stopped. Run the same command again to go on from here.")
             return 130
-        except FramekitError as error:
-            self._report(f"error: {error}")
-            return error.exit_code
         except BrokenPipeError:  # `framekit … | head` is no error
             sys.stderr.close()
             return 0
-        except MemoryError as error:
-            self._report(f"error: out of memory ({printable(error)}). Use fewer workers or a smaller batch")
-            return 1
-        except OSError as error:
-            self._report(
-                f"error: {printable(error.filename or 'system')}: {printable(error.strerror or error)}"
-            )
-            return 1
         except Exception as error:
-            kind = type(error).__name__
-            self._report(
-                f"error: a fault in this program: {kind}: {printable(error)}. Run again with --debug"
-            )
-            return 1
+            self._report(error)
+            return error.exit_code if isinstance(error, FramekitError) else 1
+        return code if isinstance(code, int) else 0
 
-    def _report(self, line: str) -> None:
+    def _report(self, error: Exception) -> None:
         if self.debug:
             traceback.print_exc()
-        say(line)
+        say(f"error: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, FramekitError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory ({printable(error)}). Use fewer workers or a smaller batch"
+    if isinstance(error, OSError):
+        return f"{printable(error.filename or 'system')}: {printable(error.strerror or error)}"
+    kind = type(error).__name__
+    return f"a fault in this program: {kind}: {printable(error)}. Run again with --debug and report it"
 
 
 def say(line: str) -> None:

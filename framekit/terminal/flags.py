@@ -1,4 +1,4 @@
-"""Flags from an options model: one pydantic class says types, ranges, defaults and help for flags and recipes."""
+"""Flags from an options model: one pydantic class gives types, ranges, defaults and help."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def flags_of(
             values[into] = validated(model, given, name_of=flag_name)
             return command(**values)
 
+        flagged: Callable[..., Any] = run
         for name, field in reversed(fields.items()):
-            run = _option(name, field)(run)
-        return run
+            flagged = _option(name, field)(flagged)
+        return flagged
 
     return decorate
 
@@ -99,11 +100,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
 def _with_default(text: str, field: FieldInfo) -> str:
     if field.default is None or field.default in ("", ()) or field.is_required():
         return text
-    shown = (
-        {True: "on", False: "off"}.get(field.default, field.default)
-        if isinstance(field.default, bool)
-        else field.default
-    )
+    shown = ("off", "on")[field.default] if isinstance(field.default, bool) else field.default
     return f"{text}  [default: {shown}]"
 
 
@@ -119,4 +116,6 @@ def _click_type(kind: Any) -> click.ParamType:
         return click.Choice([str(choice) for choice in typing.get_args(kind)])
     if kind is Path:
         return click.Path(path_type=Path)
-    return {int: click.INT, float: click.FLOAT}.get(kind, click.STRING)
+    if kind is int:
+        return click.INT
+    return click.FLOAT if kind is float else click.STRING

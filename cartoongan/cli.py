@@ -1,0 +1,92 @@
+"""The command `cartoongan`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cartoongan.options import StylizeOptions, TrainOptions
+from framekit.errors import printable
+from framekit.terminal.commands import Program, say
+from framekit.terminal.flags import flags_of
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Photos in, cartoons out: train CartoonGAN on framekit datasets and use what was trained.
+
+    \b
+    cartoongan train --cartoons DATASET --photos DATASET --out RUN
+    cartoongan stylize RUN photo.jpg --out cartoons
+    """
+
+
+@main.command()
+@click.option(
+    "--cartoons", required=True, type=click.Path(path_type=Path), help="Dataset with smoothed pairs."
+)
+@click.option("--photos", required=True, type=click.Path(path_type=Path), help="Dataset of photos.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make or resume.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run folder.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, train nothing.")
+@flags_of(TrainOptions)
+def train(
+    *, cartoons: Path, photos: Path, out: Path, resume: bool, dry_run: bool, options: TrainOptions
+) -> None:
+    """Train a generator on a dataset of cartoons and one of photos.
+
+    \b
+    cartoongan train --cartoons popeye --photos photos --out runs/popeye
+    cartoongan train --cartoons popeye --photos photos --out runs/popeye --resume
+    cartoongan train … --dry-run                             what it would do
+    cartoongan train … --base-channels 16 --crop-size 128 --batch-size 4 --max-steps 500
+                                                             a first look, on a CPU
+
+    Ctrl-C saves a checkpoint; the same command with --resume goes on as if nothing had happened. The run
+    folder gets log.jsonl, tensorboard/, samples/, checkpoints/ and, at the end, generator.safetensors.
+    """
+    from cartoongan import trainer
+
+    if dry_run:
+        plan = trainer.plan(cartoons, photos, out, options, resume=resume)
+        for line in [*plan.lines(), "", *(f"{name} = {value}" for name, value in options)]:
+            click.echo(printable(line))
+        return
+    if options.untrained_features:
+        say("note: contents are compared by a VGG19 with random weights; results look worse")
+    try:
+        summary = trainer.train(cartoons, photos, out, options, resume=resume)
+    except KeyboardInterrupt:
+        say(f"to go on: the same command with --resume (run folder: {printable(out)})")
+        raise
+    speed = f", {summary.images_per_second:.3g} images/s" if summary.images_per_second else ""
+    click.echo(f"trained {summary.steps:,} steps{speed}: {printable(summary.generator)}")
+    click.echo(f"look at  {printable(summary.samples)}")
+    click.echo(f"next     cartoongan stylize {printable(out)} PHOTO... --out FOLDER")
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder, or NAME.png for one photo."
+)
+@flags_of(StylizeOptions)
+def stylize(model: Path, inputs: tuple[Path, ...], out: Path, options: StylizeOptions) -> int:
+    """Make cartoons of photos with MODEL: a run folder, a checkpoint or a .safetensors file.
+
+    \b
+    cartoongan stylize runs/popeye photo.jpg --out cartoon.png
+    cartoongan stylize runs/popeye holiday/ more/*.jpg --out cartoons
+
+    Pictures keep their size and are written as PNG. Folders are searched to the bottom and keep their inner
+    paths.
+    """
+    from cartoongan import stylize as stylizing
+
+    summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out)
+    for line in summary.failed:
+        say(f"failed: {line}")
+    click.echo(f"made {len(summary.written)} cartoons in {printable(out)}")
+    return 1 if summary.failed else 0

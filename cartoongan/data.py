@@ -1,0 +1,198 @@
+"""Training batches from datasets: what step number N sees is a function of the seed and of N, nothing else.
+
+Each domain (photos, cartoons) is an endless stream: epoch after epoch, each in an order of its own. Sample
+number n of a stream is cropped and flipped by a seed made of (seed, domain, n). So a resumed run sees what it
+would have seen, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cartoongan.options import TrainOptions
+from framekit.errors import CommandError, FramekitError
+from framekit.manifest import Manifest, Pair, PairReader
+
+PHOTOS, CARTOONS = 0, 1
+"""Domains, as seeds know them."""
+
+
+def position(counter: int, *, length: int, seed: int, domain: int) -> int:
+    """Place among `length` samples that stands at place `counter` of a domain's endless stream."""
+    epoch, place = divmod(counter, length)
+    return int(_order(length, seed, domain, epoch)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(length: int, seed: int, domain: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, domain, epoch]).permutation(length)
+
+
+def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> None:
+    """Refuse what cannot be trained on.
+
+    Raises:
+        FramekitError: A dataset is empty, or the cartoons have no smoothed half.
+        CommandError: Samples are smaller than the crop.
+    """
+    for name, manifest in (("cartoons", cartoons), ("photos", photos)):
+        if not len(manifest):
+            advice = "see what was left out, and why: framekit audit"
+            raise FramekitError(
+                f"no {name}: no pair is left in this dataset", where=manifest.root, advice=advice
+            )
+        sizes = manifest.pairs(["crop_size"])["crop_size"]
+        small = pc.sum(pc.less(sizes, options.crop_size)).as_py()
+        if small:
+            raise CommandError(
+                f"{small} of {len(manifest)} samples are smaller than --crop-size {options.crop_size}",
+                where=manifest.root,
+                advice=f"use --crop-size {pc.min(sizes).as_py() // 4 * 4}, or extract larger crops",
+            )
+    if not cartoons.has_smoothed:
+        advice = "extract them again without --no-smooth"
+        raise FramekitError(
+            "cartoons need their edge-smoothed half, and this dataset has none",
+            where=cartoons.root,
+            advice=advice,
+        )
+
+
+class Samples(Dataset[dict[str, np.ndarray]]):
+    """One domain's endless stream: item n is sample number n, cropped and flipped.
+
+    Args:
+        reader: The domain's pairs.
+        domain: `PHOTOS` or `CARTOONS`.
+        crop_size: Side of the square that is cut out of larger samples.
+        seed: Of order, crops and flips.
+    """
+
+    def __init__(self, reader: PairReader, *, domain: int, crop_size: int, seed: int) -> None:
+        self._reader, self._domain = reader, domain
+        self._crop_size, self._seed = crop_size, seed
+
+    def __getitem__(self, counter: int) -> dict[str, np.ndarray]:
+        """`image`, and for cartoons `smoothed` cut alike: each (crop_size, crop_size, 3) uint8 RGB.
+
+        Raises:
+            FramekitError: The sample is damaged, too small, or has no smoothed half.
+        """
+        place = position(counter, length=len(self._reader), seed=self._seed, domain=self._domain)
+        pictures = self._pictures(self._reader[place])
+        seed = np.random.SeedSequence([self._seed, self._domain, counter]).generate_state(1, np.uint64)[0]
+        self._augment.set_random_seed(int(seed))
+        return self._augment(**pictures)
+
+    def _pictures(self, pair: Pair) -> dict[str, np.ndarray]:
+        if min(pair.image.shape[:2]) < self._crop_size:
+            raise FramekitError(f"smaller than the crop of {self._crop_size} pixels", where=pair.pair_id)
+        if self._domain == PHOTOS:
+            return {"image": pair.image}
+        if pair.smoothed is None:
+            raise FramekitError(
+                "no edge-smoothed half", where=pair.pair_id, advice="extract the cartoons again"
+            )
+        return {"image": pair.image, "smoothed": pair.smoothed}
+
+    @cached_property
+    def _augment(self) -> Any:
+        os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+        import albumentations as A
+
+        transforms = [A.RandomCrop(self._crop_size, self._crop_size), A.HorizontalFlip(p=0.5)]
+        return A.Compose(transforms, additional_targets={"smoothed": "image"})
+
+
+class Batches(Dataset[dict[str, Tensor] | FramekitError]):
+    """Item N is all that training step N sees (N from 0).
+
+    Args:
+        cartoons: Pairs with their smoothed halves.
+        photos: Pairs; smoothed halves are not looked at.
+        options: Batch, crop size and seed.
+        init_steps: Steps at the start that need photos only.
+    """
+
+    def __init__(
+        self, cartoons: PairReader, photos: PairReader, *, options: TrainOptions, init_steps: int
+    ) -> None:
+        self._batch_size, self._init_steps = options.batch_size, init_steps
+        self._photos, self._cartoons = (
+            Samples(reader, domain=domain, crop_size=options.crop_size, seed=options.seed)
+            for reader, domain in ((photos, PHOTOS), (cartoons, CARTOONS))
+        )
+
+    def __getitem__(self, step: int) -> dict[str, Tensor] | FramekitError:
+        """(N, 3, P, P) uint8 RGB `photos`, and after the init steps `cartoons` and `smoothed`.
+
+        An error is returned, not raised: on its way out of a worker it would lose its one-line form.
+        """
+        try:
+            batch = {"photos": self._stacked(self._photos, step)["image"]}
+            if step >= self._init_steps:
+                cartoons = self._stacked(self._cartoons, step - self._init_steps)
+                batch |= {"cartoons": cartoons["image"], "smoothed": cartoons["smoothed"]}
+            return batch
+        except FramekitError as error:
+            return error
+
+    def _stacked(self, samples: Samples, step: int) -> dict[str, Tensor]:
+        first = step * self._batch_size
+        parts = [samples[counter] for counter in range(first, first + self._batch_size)]
+        return {
+            name: torch.from_numpy(np.stack([part[name] for part in parts]).transpose(0, 3, 1, 2).copy())
+            for name in parts[0]
+        }
+
+
+def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator[dict[str, Tensor]]:
+    """Batches of steps `start` to `stop`, in order.
+
+    Raises:
+        FramekitError: A sample could not be read.
+    """
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, stop),
+        num_workers=workers,
+        worker_init_fn=_begin_worker,
+        generator=torch.Generator(),  # else the loader draws a number from the global one
+    )
+    for batch in loader:
+        if isinstance(batch, FramekitError):
+            raise batch
+        yield batch
+
+
+def fixed_photos(photos: Manifest, *, count: int, crop_size: int) -> Tensor:
+    """Centres of photos spread evenly over the dataset, for the sample grids: (N, 3, P, P) uint8 RGB."""
+    reader = photos.reader()
+    places = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)
+    pictures = [_centre(reader[int(place)], crop_size) for place in places]
+    return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
+
+
+def _centre(pair: Pair, size: int) -> np.ndarray:
+    height, width = pair.image.shape[:2]
+    if min(height, width) < size:
+        raise FramekitError(f"smaller than the crop of {size} pixels", where=pair.pair_id)
+    top, left = (height - size) // 2, (width - size) // 2
+    return pair.image[top : top + size, left : left + size]
+
+
+def _begin_worker(_number: int) -> None:
+    # A stop is the trainer's to handle, between two steps; until then it wants its batches.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,23 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+import torch
+
+from framekit.errors import CommandError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name` (auto, cpu, cuda or mps); auto is a GPU where there is one.
+
+    Raises:
+        CommandError: This machine, or this build of torch, has no such device.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present[name]:
+        raise CommandError(
+            f"--device {name}: torch {torch.__version__} sees none here", advice="use --device auto"
+        )
+    return torch.device(name)

@@ -1,0 +1,182 @@
+"""What a picture shows, for the content loss: VGG19 up to conv4_4, before its ReLU."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import urllib.error
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cartoongan.options import TrainOptions
+from framekit.errors import FramekitError, printable
+from framekit.files import sha256_of
+
+VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+"""torchvision's weights; the 8 digits begin their SHA-256."""
+
+_LAYERS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512)
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in [0, 1]
+_ADVICE = "give a VGG19 with torchvision's key names: --vgg-weights FILE, or use --untrained-features"
+
+
+class VGGFeatures(nn.Module):
+    """VGG19 (Simonyan and Zisserman, 2014) cut after conv4_4: frozen, and its weights never learn.
+
+    Args:
+        weights: torchvision's keys, `features.0.weight` to `features.25.bias`; others are left aside. Random
+            weights by `seed` when None.
+        seed: Of random weights.
+
+    Raises:
+        FramekitError: A weight is missing, or of a wrong shape.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, weights: Mapping[str, Any] | None, *, seed: int = 0) -> None:
+        super().__init__()
+        self.features = _vgg19_to_conv4_4()
+        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1), persistent=False)
+        if weights is None:
+            self._randomise(seed)
+        else:
+            self.load_state_dict(_fitting(weights, self.state_dict()))
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [-1, 1], sides of 8 at least → (N, 512, H // 8, W // 8)."""
+        return self.features(((pictures + 1) / 2 - self.mean) / self.deviation)
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that tell these weights from others."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _randomise(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these layers all have one
+
+
+def load_features(options: TrainOptions) -> VGGFeatures:
+    """The features that `options` ask for: from a file, random, or torchvision's (downloaded once).
+
+    Raises:
+        FramekitError: The file is no such VGG19, or the download failed.
+    """
+    if options.untrained_features:
+        return VGGFeatures(None, seed=options.seed)
+    path = options.vgg_weights or _torchvision_file()
+    try:
+        return VGGFeatures(_read(path))
+    except FramekitError as error:
+        raise FramekitError(error.what, where=path, advice=_ADVICE) from error
+
+
+def check_features(options: TrainOptions) -> str:
+    """Say in words where features will come from; a file is read and checked, nothing is downloaded.
+
+    Raises:
+        FramekitError: The file is no such VGG19.
+    """
+    if options.untrained_features:
+        return "VGG19 with random weights: content is compared roughly, results look worse"
+    if options.vgg_weights is None and not _is_torchvisions(_cached_file()):
+        return f"VGG19, to be downloaded from {VGG19_URL} (548 MB)"
+    load_features(options)
+    return f"VGG19 from {printable(options.vgg_weights or _cached_file())}"
+
+
+def _vgg19_to_conv4_4() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    inputs = 3
+    for outputs in _LAYERS:
+        if isinstance(outputs, str):
+            layers.append(nn.MaxPool2d(2))
+        else:
+            # skip_init: weights are filled in next, and the global random state is nobody's to touch.
+            convolution = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)
+            layers += [convolution, nn.ReLU(inplace=True)]
+            inputs = outputs
+    return nn.Sequential(*layers[:-1])
+
+
+def _fitting(weights: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The part of `weights` that `wanted` names, as float32."""
+    fitting = {}
+    for name, place in wanted.items():
+        value = weights.get(name)
+        if not isinstance(value, Tensor):
+            raise FramekitError(f"not a VGG19: {name} is missing")
+        if value.shape != place.shape:
+            raise FramekitError(f"not a VGG19: {name} is {_shape(value)}, not {_shape(place)}")
+        if not value.isfinite().all():
+            raise FramekitError(f"damaged: {name} holds values that are no finite numbers")
+        fitting[name] = value.float()
+    return fitting
+
+
+def _shape(value: Tensor) -> str:
+    return "×".join(map(str, value.shape))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The tensors in a .safetensors, .pth or .pt file; no code in it is ever run."""
+    if not path.is_file():
+        raise FramekitError("no such file")
+    if path.suffix not in (".safetensors", ".pth", ".pt"):
+        raise FramekitError("not a .safetensors, .pth or .pt file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        weights = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a stranger's file can fail in any way
+        raise FramekitError(f"cannot be read as weights ({type(error).__name__})") from error
+    if not isinstance(weights, Mapping):
+        raise FramekitError("not a VGG19: no table of weights")
+    return weights
+
+
+def _torchvision_file() -> Path:
+    path = _cached_file()
+    if _is_torchvisions(path):
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(VGG19_URL, str(path), hash_prefix=_hash_prefix())
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        reason = printable(getattr(error, "reason", error))
+        raise FramekitError(
+            f"VGG19 could not be downloaded ({reason})", where=VGG19_URL, advice=_ADVICE
+        ) from error
+    return path
+
+
+def _cached_file() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / VGG19_URL.rsplit("/", 1)[-1]
+
+
+def _is_torchvisions(path: Path) -> bool:
+    return path.is_file() and sha256_of(path).startswith(_hash_prefix())
+
+
+def _hash_prefix() -> str:
+    found = re.search(r"-([0-9a-f]{8})\.pth$", VGG19_URL)
+    assert found, VGG19_URL
+    return found[1]

@@ -1,0 +1,118 @@
+"""A run's folder: its options, its log as one JSON line a step, TensorBoard, sample grids, summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from cartoongan import checkpoints
+from cartoongan.networks import to_bytes, to_signed
+from cartoongan.options import TrainOptions
+from cartoongan.steps import Losses
+from framekit.files import whole_file, write_text
+
+OPTIONS, LOG, SUMMARY, TENSORBOARD, SAMPLES = (
+    "options.json",
+    "log.jsonl",
+    "run.json",
+    "tensorboard",
+    "samples",
+)
+
+
+def holds_run(run: Path) -> bool:
+    """Whether a run was begun in folder `run`."""
+    return (run / OPTIONS).exists() or checkpoints.latest(run) is not None
+
+
+def write_options(run: Path, options: TrainOptions) -> None:
+    """Write `options.json`."""
+    _write_json(run / OPTIONS, options.model_dump(mode="json"))
+
+
+def write_summary(run: Path, summary: dict[str, Any]) -> None:
+    """Write `run.json`."""
+    _write_json(run / SUMMARY, summary)
+
+
+def write_samples(run: Path, step: int, photos: Tensor, generated: Tensor) -> Path:
+    """Write a grid as PNG: photos above, what the generator makes of them below.
+
+    Args:
+        run: The run's folder.
+        step: Steps done.
+        photos: (N, 3, P, P) uint8 RGB.
+        generated: (N, 3, P, P) float RGB in [-1, 1].
+    """
+    rows = [np.concatenate(list(_as_images(part)), axis=1) for part in (to_signed(photos), generated)]
+    path = run / SAMPLES / f"step-{step:06}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        Image.fromarray(np.concatenate(rows, axis=0)).save(temporary, format="PNG")
+    return path
+
+
+class Log:
+    """`log.jsonl` and TensorBoard; what an earlier run left there after step `since` is dropped.
+
+    Args:
+        run: The run's folder.
+        since: Steps done before.
+    """
+
+    def __init__(self, run: Path, *, since: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = run / LOG
+        _cut(path, since)
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._board = SummaryWriter(str(run / TENSORBOARD), purge_step=since + 1)
+
+    def write(self, step: int, phase: str, losses: Losses, images_per_second: float) -> None:
+        """Note step number `step` (from 1)."""
+        speed = round(images_per_second, 3)
+        parts = {"raw": losses.raw, "weighted": losses.weighted, "total": losses.totals}
+        line = {"step": step, "phase": phase, **parts, "images_per_second": speed}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        for part, values in parts.items():
+            for name, value in values.items():
+                self._board.add_scalar(f"{part}/{name}", value, step)
+        self._board.add_scalar("speed/images_per_second", speed, step)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._board.close()
+
+
+def _cut(path: Path, since: int) -> None:
+    """Keep the log's lines up to step `since`; a killed run may have left later ones, or half a line."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= since]
+    write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _as_images(pictures: Tensor) -> np.ndarray:
+    return to_bytes(pictures).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")

@@ -1,0 +1,158 @@
+"""One training step: the discriminator's turn, then the generator's, on pictures made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cartoongan.features import VGGFeatures
+from cartoongan.losses import adversarial_loss, content_loss, discriminator_losses
+from cartoongan.networks import Discriminator, Generator, to_signed
+from cartoongan.options import TrainOptions
+from framekit.errors import FramekitError
+
+BETAS = (0.5, 0.999)
+"""Of both Adams, as in the authors' code."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a step found, as plain numbers.
+
+    Attributes:
+        raw: Every term by name.
+        weighted: The same, as they enter the totals.
+        totals: `generator`, and in the main phase `discriminator`: sums of weighted terms.
+    """
+
+    raw: dict[str, float]
+    weighted: dict[str, float]
+    totals: dict[str, float]
+
+    def not_finite(self) -> list[str]:
+        """Names of terms that are infinite or no number."""
+        return [name for name, value in self.raw.items() if not abs(value) < float("inf")]
+
+
+class Training:
+    """Both networks, their optimizers and the steps that move them.
+
+    A step draws no random numbers. The first weights come from `options.seed`; the global random state stays
+    as it was.
+
+    Args:
+        options: Architecture, learning rate, ω, seed.
+        features: What the content loss compares.
+        device: Where all of it lives.
+    """
+
+    def __init__(self, options: TrainOptions, features: VGGFeatures, device: torch.device) -> None:
+        self.device = device
+        self._features = features.to(device)
+        self._weights = {"content": options.omega}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            self.generator = Generator(options.base_channels, options.residual_blocks).to(device)
+            self.discriminator = Discriminator(options.base_channels // 2).to(device)
+        self._optimizers = {
+            "generator": torch.optim.Adam(self.generator.parameters(), lr=options.lr, betas=BETAS),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), lr=options.lr, betas=BETAS),
+        }
+
+    def step(self, batch: Mapping[str, Tensor]) -> Losses:
+        """Learn from one batch of `data.Batches`: an init step where it holds photos only."""
+        pictures = {name: to_signed(part.to(self.device)) for name, part in batch.items()}
+        photos = pictures["photos"]
+        if "cartoons" not in pictures:
+            return self._init_step(photos)
+        return self._main_step(photos, pictures["cartoons"], pictures["smoothed"])
+
+    def generate(self, photos: Tensor) -> Tensor:
+        """Cartoons of `photos` (uint8) in [-1, 1], as after training: nothing is learned or counted."""
+        self.generator.eval()
+        with torch.inference_mode():
+            generated = self.generator(to_signed(photos.to(self.device)))
+        self.generator.train()
+        return generated
+
+    def states(self) -> dict[str, Any]:
+        """All that learning changed: networks with their running means, and optimizers."""
+        states: dict[str, Any] = {name: network.state_dict() for name, network in self._networks.items()}
+        return states | {f"{name}_optimizer": part.state_dict() for name, part in self._optimizers.items()}
+
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Go back to `states`.
+
+        Raises:
+            FramekitError: They belong to other networks.
+        """
+        try:
+            for name, network in self._networks.items():
+                network.load_state_dict(states[name])
+            for name, optimizer in self._optimizers.items():
+                optimizer.load_state_dict(states[f"{name}_optimizer"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FramekitError("the checkpoint belongs to other networks") from error
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def _init_step(self, photos: Tensor) -> Losses:
+        """Teach the generator to keep contents before it has to please anyone (section 3.3 of the paper).
+
+        ω applies here too: gradients, and with them Adam's moments, keep their scale into the main phase.
+        """
+        content = self._content(self.generator(photos), photos)
+        return _losses(self._weights, generator=self._learn("generator", {"content": content}))
+
+    def _main_step(self, photos: Tensor, cartoons: Tensor, smoothed: Tensor) -> Losses:
+        generated = self.generator(photos)
+        judged = self._discriminator_turn(cartoons, smoothed, generated.detach())
+        made = self._generator_turn(photos, generated)
+        return _losses(self._weights, discriminator=judged, generator=made)
+
+    def _discriminator_turn(self, cartoons: Tensor, smoothed: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        # Three passes, not one: each kind of picture is normalised by its own batch statistics.
+        terms = discriminator_losses(
+            cartoons=self.discriminator(cartoons),
+            smoothed=self.discriminator(smoothed),
+            generated=self.discriminator(generated),
+        )
+        return self._learn("discriminator", terms)
+
+    def _generator_turn(self, photos: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(False)
+        terms = {
+            "adversarial": adversarial_loss(self.discriminator(generated)),
+            "content": self._content(generated, photos),
+        }
+        terms = self._learn("generator", terms)
+        self.discriminator.requires_grad_(True)
+        return terms
+
+    def _content(self, generated: Tensor, photos: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._features(photos)
+        return content_loss(self._features(generated), wanted)
+
+    def _learn(self, name: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        optimizer = self._optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        total = sum(
+            (self._weights.get(term, 1.0) * value for term, value in terms.items()), torch.tensor(0.0)
+        )
+        total.backward()
+        optimizer.step()
+        return {term: value.detach() for term, value in terms.items()}
+
+
+def _losses(weights: Mapping[str, float], **networks: dict[str, Tensor]) -> Losses:
+    raw = {term: float(value) for terms in networks.values() for term, value in terms.items()}
+    weighted = {term: weights.get(term, 1.0) * value for term, value in raw.items()}
+    totals = {network: sum(weighted[term] for term in terms) for network, terms in networks.items()}
+    return Losses(raw, weighted, totals)

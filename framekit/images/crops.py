@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,13 +15,20 @@ DRAWS = 6
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-class Crop(NamedTuple):
-    """A square of a frame: its left and top edge in pixels, and its pixels (P, P, 3) uint8 RGB."""
+@dataclass(frozen=True)
+class Crop:
+    """A square of a frame.
+
+    Attributes:
+        index: Which of the frame's crops it is, from 0.
+        x, y: Left and top edge in pixels.
+        image: (P, P, 3) uint8 RGB.
+    """
 
     index: int
     x: int
     y: int
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
 
 
 def random_crops(

@@ -10,7 +10,7 @@ import numpy as np
 HashKind = Literal["phash", "dhash", "whash", "average"]
 
 SMALL = (128, 72)
-"""Width and height that hashes are taken at: 16 times cheaper than a full frame, same hash but for a bit or two."""
+"""Width and height that hashes are taken at: 16 times cheaper than a full frame, and nearly the same hash."""
 
 
 def small_grey(image: np.ndarray) -> np.ndarray:

@@ -46,3 +46,13 @@ def dropped(root: Path) -> dict[str, str]:
         else:
             state[row["item"]] = row["reason"]
     return state
+
+
+def by_people(root: Path) -> list[dict[str, Any]]:
+    """Decision rows that persons made in the dataset in folder `root`, oldest first; rules are left out."""
+    path = root / "decisions.parquet"
+    if not path.exists():
+        return []
+    return [
+        row for row in pq.read_table(path, partitioning=None).to_pylist() if not row["by"].startswith("rule:")
+    ]

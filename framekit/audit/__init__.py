@@ -1,0 +1,1 @@
+"""The audit: what a dataset holds, in figures and in plain words."""

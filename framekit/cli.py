@@ -1,0 +1,195 @@
+"""The `framekit` command: parse, call, print. No logic."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from framekit import __version__
+from framekit.errors import printable
+from framekit.options import ExtractOptions
+from framekit.terminal.commands import Program, print_json, say
+from framekit.terminal.flags import flags_of
+
+if TYPE_CHECKING:
+    from framekit.extraction.extract import Extraction
+    from framekit.extraction.plan import Plan
+
+DATASET = click.Path(path_type=Path)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """From films to an audited dataset of (crop, edge-smoothed crop) pairs.
+
+    \b
+    framekit extract film1.mkv film2.mkv --out dataset   cut pairs from films
+    framekit audit dataset                               see what it holds
+    cartoongan train --cartoons dataset …                train on it
+    """
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def probe(sources: tuple[str, ...], as_json: bool) -> None:
+    """Show what framekit sees in films and folders, without extracting.
+
+    \b
+    framekit probe film.mkv
+    framekit probe ~/films --json
+    """
+    from framekit.extraction.extract import plan_extraction
+
+    plan, notes = plan_extraction(sources, quiet=as_json)
+    if as_json:
+        found = [source.info.model_dump() | {"pictures": source.pictures} for source in plan.sources]
+        print_json({"sources": found, "problems": [p.model_dump() for p in plan.problems], "notes": notes})
+    else:
+        _print_plan(plan, notes)
+    sys.exit(1 if plan.problems else 0)
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--out", type=DATASET, required=True, help="The dataset's folder.")
+@flags_of(ExtractOptions)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes, a film each.  [default: one a core]")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def extract(
+    *,
+    sources: tuple[str, ...],
+    out: Path,
+    options: ExtractOptions,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Cut training pairs from films, image folders and globs.
+
+    Run it again to resume after an interruption, or with further sources to add them.
+
+    \b
+    framekit extract film.mkv --out dataset
+    framekit extract ~/films --out dataset --every 24 --style shinkai
+    framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
+    """
+    from framekit.extraction.extract import extract as run
+    from framekit.extraction.extract import plan_extraction
+
+    if dry_run:
+        plan, notes = plan_extraction(sources, quiet=as_json)
+        if as_json:
+            print_json(
+                {"sources": [s.info.model_dump() for s in plan.sources], "options": options.model_dump()}
+            )
+        else:
+            _print_plan(plan, notes, every=options.every)
+        sys.exit(1 if plan.problems else 0)
+    made = run(sources, out, options, workers=workers)
+    if as_json:
+        print_json(made.as_json())
+    else:
+        _print_extraction(made)
+    sys.exit(1 if made.info.problems else 0)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def audit(dataset: Path, as_json: bool) -> None:
+    """Say what a dataset holds, what was left out and why, and what is worth doing.
+
+    \b
+    framekit audit dataset
+    framekit audit dataset --json | jq .dropped
+    """
+    import framekit.manifest
+    from framekit.audit.measures import measure_dataset
+    from framekit.audit.report import report_lines
+
+    figures = measure_dataset(framekit.manifest.open(dataset))
+    if as_json:
+        print_json(figures.as_json())
+    else:
+        for line in report_lines(figures):
+            click.echo(line)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(dataset: Path, as_json: bool) -> None:
+    """Check a dataset: checksums, ids, every picture, every pair. Lists all faults found.
+
+    \b
+    framekit verify dataset
+    """
+    import framekit.manifest
+    from framekit.manifest.verifying import verify as check
+
+    manifest = framekit.manifest.open(dataset)
+    faults = check(manifest)
+    if as_json:
+        print_json({"dataset": str(dataset), "digest": manifest.digest, "faults": faults})
+    else:
+        for fault in faults:
+            click.echo(printable(fault))
+        click.echo(f"{len(faults)} faults" if faults else f"no faults; digest {manifest.digest}")
+    sys.exit(1 if faults else 0)
+
+
+def _print_plan(plan: Plan, notes: list[str], every: int | None = None) -> None:
+    for source in plan.sources:
+        click.echo(f"{printable(source.path)}  [{source.id}]")
+        if source.kind == "stills":
+            click.echo(f"    {len(source.names):,} pictures")
+            continue
+        facts = source.facts
+        guessed = ", guessed" if facts["untagged"] else ""
+        samples = f", {-(-source.pictures // every):,} samples" if every else ""
+        click.echo(
+            f"    {facts['width']}×{facts['height']}, {facts['frame_rate']} frames/s, {facts['seconds']:g} s, "
+            f"about {source.pictures:,} frames{samples}\n"
+            f"    {facts['codec']} in {facts['container']}, {facts['pixel_format']}, "
+            f"{facts['matrix']} {facts['range']} range{guessed}, pixel aspect {facts['pixel_aspect']}, "
+            f"rotation {facts['rotation']}"
+        )
+    for note in notes:
+        say(f"note: {note}")
+    for problem in plan.problems:
+        say(f"problem: {problem.path}: {problem.what}")
+
+
+def _print_extraction(made: Extraction) -> None:
+    totals = made.info.totals
+    click.echo(
+        f"{totals['pairs']:,} pairs from {totals['frames_kept']:,} of {totals['frames_sampled']:,} "
+        f"sampled frames ({totals['frames_decoded']:,} decoded) of {len(made.info.sources):,} sources, "
+        f"{totals['bytes'] / 1e6:,.1f} MB in {printable(made.root)}"
+    )
+    if made.done_before:
+        click.echo(f"{made.done_before:,} shards were done already and kept")
+    if made.dropped:
+        click.echo("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in made.dropped.most_common()))
+    for note in made.notes:
+        click.echo(f"note: {note}")
+    for problem in made.info.problems:
+        say(f"problem: {problem.path}: {problem.what}")
+    name = printable(made.root)
+    domains = (
+        f"--cartoons {name} --photos PHOTOS"
+        if made.options.smooth
+        else f"--cartoons CARTOONS --photos {name}"
+    )
+    click.echo(f"next: framekit audit {name}")
+    click.echo(f"      cartoongan train {domains} --out run")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Extraction: sources → segments → shards, with decisions about what is left out."""

@@ -1,0 +1,233 @@
+"""Extraction from start to end: find, plan, run what is not done yet, decide, write the dataset's papers."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from framekit import __version__
+from framekit.errors import CommandError, FramekitError
+from framekit.extraction.deciding import rule_decisions
+from framekit.extraction.executors import default_workers, run_segments
+from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
+from framekit.extraction.segment import shard_paths
+from framekit.files import sha256_of
+from framekit.manifest.card import card
+from framekit.manifest.decisions import by_people
+from framekit.manifest.reading import Manifest, read_info
+from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, ShardInfo, SourceInfo
+from framekit.manifest.writing import write_decisions, write_info, write_text
+from framekit.options import ExtractOptions
+from framekit.sources.finding import Found, find_sources
+from framekit.terminal.progress import Progress
+
+
+@dataclass
+class Extraction:
+    """What a run did.
+
+    Attributes:
+        root: The dataset's folder.
+        info: Its dataset.json.
+        options: What it is made of.
+        dropped: Frames left out, counted by reason.
+        done_before: Segments that an earlier run had done.
+        notes: Things worth knowing that are no problems.
+    """
+
+    root: Path
+    info: DatasetInfo
+    options: ExtractOptions
+    dropped: Counter[str] = field(default_factory=Counter)
+    done_before: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "dataset": str(self.root),
+            "sources": len(self.info.sources),
+            "totals": self.info.totals,
+            "dropped": dict(self.dropped),
+            "problems": [problem.model_dump() for problem in self.info.problems],
+            "notes": self.notes,
+        }
+
+
+def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan, list[str]]:
+    """Find the sources that `words` name and read their facts; with notes on what was passed over.
+
+    Raises:
+        CommandError: Nothing is there.
+    """
+    found = find_sources(words)
+    total = len(found.films) + len(found.stills)
+    if quiet or total < 2:
+        return make_plan(found), _notes(found)
+    with Progress("probe", total=total, unit="sources") as progress:
+        plan = make_plan(found, on_source=lambda path: progress.advance(1, path.name))
+    return plan, _notes(found) + plan.copies
+
+
+def extract(
+    words: Sequence[str], out: Path, options: ExtractOptions, *, workers: int | None = None
+) -> Extraction:
+    """Make or extend the dataset in folder `out`.
+
+    What an earlier run finished is not done again. A source that fails is listed and the rest goes on.
+
+    Args:
+        words: Films, folders, globs.
+        out: The dataset's folder; made when it isn't there.
+        options: What the dataset is made of.
+        workers: Processes, one film each; as many as there are cores by default.
+
+    Raises:
+        CommandError: Nothing to work on, or `out` holds something else or a dataset with other options.
+    """
+    info = _open_or_begin(out, options)
+    plan, notes = plan_extraction(words)
+    info.sources = _merged(info.sources, (source.info for source in plan.sources))
+    _start(out, info)
+    pending = [s for s in plan.segments if not shard_paths(out, s)[0].exists()]
+    failed = list(plan.problems)
+    with Progress("extract", total=sum(s.pictures for s in pending), unit="frames") as progress:
+        seen: dict[str, int] = {}
+
+        def on_frames(segment: Segment, frames: int) -> None:
+            new = frames - seen.get(segment.name, 0)
+            seen[segment.name] = frames
+            progress.advance(new, segment.source.path.name)
+
+        for segment, error in run_segments(
+            pending, options, out, workers=workers or default_workers(), on_frames=on_frames
+        ):
+            if error is not None:
+                failed.append(_failed(segment, error))
+    done_before = len(plan.segments) - len(pending)
+    return _finish(Extraction(out, info, options, done_before=done_before, notes=notes), failed)
+
+
+def _open_or_begin(out: Path, options: ExtractOptions) -> DatasetInfo:
+    if (out / "dataset.json").exists():
+        info = read_info(out)
+        _refuse_other_options(out, info, options)
+        return info
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        advice = "name a new folder for the dataset"
+        raise CommandError("is there already and is no dataset", where=out, advice=advice)
+    return DatasetInfo(
+        schema_version=SCHEMA_VERSION, framekit_version=__version__, options=options.model_dump(mode="json")
+    )
+
+
+def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
+    asked = options.model_dump(mode="json")
+    other = [
+        f"--{name.replace('_', '-')} {info.options.get(name)} → {value}"
+        for name, value in asked.items()
+        if info.options.get(name) != value
+    ]
+    if other:
+        raise CommandError(
+            f"this dataset was made with other options: {', '.join(other)}",
+            where=out,
+            advice="give the same options to add to it, or another --out to make a new one",
+        )
+
+
+def _merged(old: Iterable[SourceInfo], new: Iterable[SourceInfo]) -> list[SourceInfo]:
+    by_id = {source.id: source for source in [*old, *new]}
+    return [by_id[id_] for id_ in sorted(by_id)]
+
+
+def _start(out: Path, info: DatasetInfo) -> None:
+    """Put down what is being made before making it, and clear away what a killed run left half-written."""
+    for name in ("frames", "pairs"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+        for remains in (out / name).glob(".*.tmp"):
+            remains.unlink(missing_ok=True)
+    write_info(out, info)
+
+
+def _failed(segment: Segment, error: Exception) -> Problem:
+    """A source's own fault is listed and the run goes on; a full disk stops it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        raise FramekitError(
+            f"{error.strerror}: the dataset's disk takes no more",
+            where=error.filename,
+            advice="make room and run the same command again: finished films are kept",
+        ) from error
+    return problem_of(segment.source.path, error)
+
+
+def _finish(run: Extraction, failed: list[Problem]) -> Extraction:
+    """Write decisions, dataset.json and the card from the shards that are there."""
+    root, info = run.root, run.info
+    info.problems, info.shards, decoded = list(failed), [], 0
+    done = []
+    for source in info.sources:
+        shards = sorted((root / "frames").glob(f"{source.id}-*.parquet"))
+        for path in shards:
+            facts = _footer(path)
+            info.shards += _shard_infos(path, facts)
+            decoded += facts["decoded"]
+            if facts["damaged"]:
+                lines = "; ".join(facts["damage"][:3])
+                info.problems.append(
+                    Problem(path=source.path, what=f"{facts['damaged']} could not be read: {lines}")
+                )
+        if shards:
+            done.append(source)
+    info.sources = done
+    manifest = Manifest(root, info)
+    frames = manifest.frames(["frame_id", "hash", "sharpness", "reason", "duplicate_of"])
+    rows = rule_decisions(frames, info.options["dedup_distance"])
+    write_decisions(root, rows + by_people(root))
+    run.dropped = Counter(
+        manifest.dropped[id_] for id_ in frames["frame_id"].to_pylist() if id_ in manifest.dropped
+    )
+    info.totals = {
+        "frames_decoded": decoded,
+        "frames_sampled": frames.num_rows,
+        "frames_kept": frames.num_rows - sum(run.dropped.values()),
+        "pairs": len(manifest),
+        "pairs_left_out": sum(s.rows for s in info.shards if s.path.startswith("pairs/")) - len(manifest),
+        "bytes": sum(shard.bytes for shard in info.shards),
+    }
+    write_info(root, info)
+    write_text(root / "README.md", card(info))
+    return run
+
+
+def _footer(path: Path) -> dict[str, Any]:
+    raw = (pq.read_metadata(path).metadata or {}).get(b"framekit", b"{}")
+    facts: dict[str, Any] = json.loads(raw)
+    return facts
+
+
+def _shard_infos(path: Path, facts: dict[str, Any]) -> list[ShardInfo]:
+    frames = ShardInfo(
+        path=f"frames/{path.name}",
+        rows=pq.read_metadata(path).num_rows,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+    return [frames, ShardInfo(path=f"pairs/{path.name}", **facts["pairs"])]
+
+
+def _notes(found: Found) -> list[str]:
+    notes = [
+        f"{count} pictures beside the films in {folder} left out; name their folder to take them"
+        for folder, count in found.left_out.items()
+    ]
+    return notes + (
+        [f"{found.ignored} files that are neither film nor picture passed over"] if found.ignored else []
+    )

@@ -1,0 +1,249 @@
+"""One segment → one shard of frames and one of pairs. Runs alike in this process, in a pool, anywhere."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from framekit.errors import FramekitError, printable
+from framekit.extraction.plan import Segment
+from framekit.files import sha256_of
+from framekit.images.crops import Crop, crop_generator, random_crops
+from framekit.images.edges import smooth_edges
+from framekit.images.encoding import encode, suffix_of
+from framekit.images.hashing import distance, perceptual_hash, small_grey
+from framekit.images.quality import Quality, measure
+from framekit.manifest.schema import FRAMES, PAIRS
+from framekit.manifest.writing import ShardWriter, shard
+from framekit.options import ExtractOptions
+from framekit.sources import sampling
+from framekit.sources.decoding import Decoded, Picture, Place, film_pictures
+from framekit.sources.stills import group_of, still_pictures
+
+THUMBNAIL_SIDE = 256
+THUMBNAIL_ENCODING = "jpeg:85"
+
+FLAT, DUPLICATE = "flat", "near-duplicate"
+SMALL, EMPTY = "smaller than the crop", "no crop with content"
+
+
+@dataclass
+class Sample:
+    """A sampled picture with what was measured of it; `image` is let go as soon as nothing needs it."""
+
+    place: Place
+    size: tuple[int, int]  # width, height
+    image: np.ndarray | None
+    hash: int
+    quality: Quality
+    thumbnail: bytes
+    reason: str | None = None
+    duplicate_of: str | None = None
+
+
+def shard_paths(root: Path, segment: Segment) -> tuple[Path, Path]:
+    """Paths of the frames shard and the pairs shard; the segment is done when the first one is there."""
+    return root / "frames" / f"{segment.name}.parquet", root / "pairs" / f"{segment.name}.parquet"
+
+
+def extract_segment(
+    segment: Segment, options: ExtractOptions, root: Path, on_frames: Callable[[int], None] = lambda _: None
+) -> None:
+    """Decode, hash, measure, crop and smooth one segment, and write its two shards.
+
+    Args:
+        segment: What to do.
+        options: How.
+        root: The dataset's folder.
+        on_frames: Told the number of pictures decoded so far.
+
+    Raises:
+        FramekitError: Nothing could be decoded.
+    """
+    frames_path, pairs_path = shard_paths(root, segment)
+    decoded = Decoded()
+    samples = map(_sampler(options), _pictures(segment, options, decoded, on_frames))
+    with shard(frames_path, FRAMES) as frames:
+        with shard(pairs_path, PAIRS) as pairs:
+            for run in held_drawings(samples, options.dedup_distance):
+                _write_run(run, segment, options, frames, pairs)
+            pairs.close({})
+        if decoded.frames == 0 or frames.rows == 0:
+            pairs_path.unlink()
+            raise FramekitError(
+                "no picture could be decoded", where=segment.source.path, advice="leave it out"
+            )
+        facts = {"decoded": decoded.frames, "damaged": decoded.damaged, "damage": decoded.damage}
+        written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
+        frames.close(facts | {"pairs": written})
+
+
+def held_drawings(samples: Iterable[Sample], max_distance: int) -> Iterator[list[Sample]]:
+    """Group neighbours that are near-identical to the first of their run; only the sharpest keeps its image.
+
+    Samples that already have a reason to be left out stand alone.
+    """
+    run: list[Sample] = []
+    best: Sample | None = None
+    for sample in samples:
+        joins = run and best and not sample.reason and distance(run[0].hash, sample.hash) <= max_distance
+        if not joins:
+            if run:
+                yield run
+            run, best = [], None
+        run.append(sample)
+        if sample.reason:
+            continue
+        if best is None:
+            best = sample
+        elif sample.quality.sharpness > best.quality.sharpness:
+            best.image, best = None, sample
+        else:
+            sample.image = None
+    if run:
+        yield run
+
+
+def _pictures(
+    segment: Segment, options: ExtractOptions, decoded: Decoded, on_frames: Callable[[int], None]
+) -> Iterator[Picture]:
+    source = segment.source
+    if source.kind == "stills":
+        stop = len(source.names) if segment.stop is None else segment.stop
+        return still_pictures(
+            source.path,
+            list(source.names),
+            start=segment.start,
+            stop=stop,
+            decoded=decoded,
+            on_frames=on_frames,
+        )
+    return film_pictures(source.path, sampling.every(options.every), decoded=decoded, on_frames=on_frames)
+
+
+def _sampler(options: ExtractOptions) -> Callable[[Picture], Sample]:
+    def sample(picture: Picture) -> Sample:
+        image = picture.image
+        small = small_grey(image)
+        quality = measure(image, small)
+        made = Sample(
+            place=picture.place,
+            size=(image.shape[1], image.shape[0]),
+            image=image,
+            hash=perceptual_hash(small, options.hash),
+            quality=quality,
+            thumbnail=thumbnail(image),
+        )
+        if quality.contrast < options.min_contrast:
+            made.reason, made.image = FLAT, None
+        return made
+
+    return sample
+
+
+def thumbnail(image: np.ndarray) -> bytes:
+    """A JPEG of an (H, W, 3) uint8 RGB picture, at most 256 pixels a side."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), THUMBNAIL_ENCODING)
+
+
+def _write_run(
+    run: list[Sample], segment: Segment, options: ExtractOptions, frames: ShardWriter, pairs: ShardWriter
+) -> None:
+    best = next((sample for sample in run if sample.image is not None), None)
+    for sample in run:
+        if best is not None and sample is not best and sample.reason is None:
+            sample.reason, sample.duplicate_of = DUPLICATE, _frame_id(segment, best)
+    if best is not None:
+        best.reason = _cut(best, segment, options, pairs)
+        best.image = None
+    for sample in run:
+        frames.add(_frame_row(segment, sample))
+
+
+def _cut(sample: Sample, segment: Segment, options: ExtractOptions, pairs: ShardWriter) -> str | None:
+    """Write the sample's pairs; the reason when there are none."""
+    assert sample.image is not None
+    image, scale = scaled(sample.image, options.frame_height)
+    if min(image.shape[:2]) < options.crop_size:
+        return SMALL
+    generator = crop_generator(options.seed, segment.source.fingerprint, sample.place.number)
+    crops = random_crops(image, count=options.crops_per_frame, size=options.crop_size, generator=generator)
+    first = next(crops, None)
+    if first is None:
+        return EMPTY
+    for crop in itertools.chain([first], crops):
+        pairs.add(_pair_row(segment, sample, crop, scale, options))
+    return None
+
+
+def scaled(image: np.ndarray, height: int | None) -> tuple[np.ndarray, float]:
+    """Shrink a picture to `height` pixels if it is higher; with the scale used (1.0 when left alone)."""
+    if height is None or height >= image.shape[0]:
+        return image, 1.0
+    scale = height / image.shape[0]
+    size = max(1, round(image.shape[1] * scale)), height
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _frame_id(segment: Segment, sample: Sample) -> str:
+    return f"{segment.source.id}:{sample.place.number}"
+
+
+def _identity(segment: Segment, sample: Sample) -> dict[str, Any]:
+    place = sample.place
+    return {
+        "frame_id": _frame_id(segment, sample),
+        "source": segment.source.id,
+        "fingerprint": segment.source.fingerprint,
+        "frame_number": place.number,
+        "pts": place.pts,
+        "seconds": place.seconds,
+        "name": printable(place.name) if place.name else None,
+        "group": group_of(printable(place.name)) if place.name else None,
+        "hash": sample.hash,
+        **sample.quality._asdict(),
+    }
+
+
+def _frame_row(segment: Segment, sample: Sample) -> dict[str, Any]:
+    path = f"{segment.source.id}-{sample.place.number:06d}.jpg"
+    return _identity(segment, sample) | {
+        "width": sample.size[0],
+        "height": sample.size[1],
+        "reason": sample.reason,
+        "duplicate_of": sample.duplicate_of,
+        "thumbnail": {"bytes": sample.thumbnail, "path": path},
+    }
+
+
+def _pair_row(
+    segment: Segment, sample: Sample, crop: Crop, scale: float, options: ExtractOptions
+) -> dict[str, Any]:
+    stem = f"{segment.source.id}-{sample.place.number:06d}-{crop.index}"
+    suffix = suffix_of(options.encoding)
+    smoothed = None
+    if options.smooth:
+        smoothed = {
+            "bytes": encode(smooth_edges(crop.image), options.encoding),
+            "path": f"{stem}-smoothed{suffix}",
+        }
+    return _identity(segment, sample) | {
+        "pair_id": f"{_frame_id(segment, sample)}#{crop.index}",
+        "style": options.style,
+        "crop_index": crop.index,
+        "crop_x": crop.x,
+        "crop_y": crop.y,
+        "crop_size": options.crop_size,
+        "scale": scale,
+        "seed": options.seed,
+        "image": {"bytes": encode(crop.image, options.encoding), "path": f"{stem}{suffix}"},
+        "smoothed": smoothed,
+    }

@@ -1,0 +1,103 @@
+"""Verifying a dataset: whole shards, unique ids, pictures that decode to their size, true pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from framekit.errors import FramekitError
+from framekit.files import sha256_of
+from framekit.images.edges import smooth_edges
+from framekit.images.encoding import decode
+from framekit.manifest.reading import Manifest
+from framekit.manifest.schema import FRAMES, PAIRS, ShardInfo
+from framekit.terminal.progress import Progress
+
+SMOOTHING_TOLERANCE = 1
+"""Grey levels by which a stored smoothed crop may differ from smoothing its crop (lossless encodings)."""
+
+
+def verify(manifest: Manifest) -> list[str]:
+    """Check every shard and every picture; all faults found, one line each."""
+    faults: list[str] = []
+    ids: Counter[str] = Counter()
+    lossless = manifest.info.options.get("encoding") == "png"
+    total = sum(shard.rows for shard in manifest.info.shards)
+    with Progress("verify", total=total, unit="rows") as progress:
+        for shard in manifest.info.shards:
+            path = manifest.root / shard.path
+            broken = _shard_fault(path, shard)
+            if broken:
+                faults.append(f"{shard.path}: {broken}")
+                continue
+            for row in _rows(path):
+                ids[row.get("pair_id") or row["frame_id"]] += 1
+                faults += [f"{shard.path}: {fault}" for fault in _row_faults(row, lossless)]
+                progress.advance()
+    return faults + [f"{id_}: {count} rows have this id" for id_, count in ids.items() if count > 1]
+
+
+def _shard_fault(path: Path, shard: ShardInfo) -> str | None:
+    if not path.exists():
+        return "is missing"
+    if path.stat().st_size != shard.bytes or sha256_of(path) != shard.sha256:
+        return "has other bytes than were written"
+    schema = FRAMES if shard.path.startswith("frames/") else PAIRS
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read ({str(error).splitlines()[0]})"
+    if not file.schema_arrow.remove_metadata().equals(schema.remove_metadata()):
+        return "has other columns than this schema version"
+    return (
+        None if file.metadata.num_rows == shard.rows else f"{file.metadata.num_rows} rows, not {shard.rows}"
+    )
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    file = pq.ParquetFile(path)
+    for group in range(file.metadata.num_row_groups):
+        yield from file.read_row_group(group).to_pylist()
+
+
+def _row_faults(row: dict[str, Any], lossless: bool) -> Iterator[str]:
+    if "pair_id" not in row:
+        yield from _picture_fault(row["frame_id"], "thumbnail", row["thumbnail"])
+        return
+    id_, size = row["pair_id"], row["crop_size"]
+    yield from _picture_fault(id_, "image", row["image"], size)
+    if row["smoothed"] is not None:
+        fault = next(_picture_fault(id_, "smoothed", row["smoothed"], size), None)
+        if fault:
+            yield fault
+        elif lossless and not _smoothing_holds(row):
+            yield f"{id_}: smoothed is not the crop with its edges smoothed"
+
+
+def _picture_fault(
+    id_: str, name: str, picture: dict[str, Any] | None, size: int | None = None
+) -> Iterator[str]:
+    try:
+        image = decode(picture["bytes"] if picture else b"")
+    except FramekitError:
+        yield f"{id_}: {name} is no picture"
+        return
+    if size and image.shape[:2] != (size, size):
+        yield f"{id_}: {name} is {image.shape[1]}×{image.shape[0]}, not {size}×{size}"
+
+
+def _smoothing_holds(row: dict[str, Any]) -> bool:
+    try:
+        expected = smooth_edges(decode(row["image"]["bytes"]))
+    except FramekitError:
+        return True  # said already of the image itself
+    stored = decode(row["smoothed"]["bytes"])
+    if stored.shape != expected.shape:
+        return False
+    return int(np.abs(stored.astype(np.int16) - expected).max()) <= SMOOTHING_TOLERANCE

@@ -1,0 +1,1 @@
+"""Sources: films and image folders, and the pictures in them: upright RGB with square pixels."""

@@ -1,0 +1,178 @@
+"""Films: opening one, and the facts that its header states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framekit.errors import FramekitError
+from framekit.sources.picture import matrix_of, quarter_turns, square_size
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+MAX_SIDE = 16_384
+"""Pixels: a header that claims more is damaged or hostile."""
+PACKETS_BEFORE_A_PICTURE = 2_000
+MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
+RANGES = {1: "limited", 2: "full"}
+
+
+@dataclass(frozen=True)
+class FilmFacts:
+    """What a film's header and first picture say; nothing here is counted from the content.
+
+    Attributes:
+        width, height: Of the upright picture in square pixels.
+        coded_size: Width and height as stored.
+        pixel_aspect: Width of a stored pixel over its height, as `16/15`.
+        rotation: Counter-clockwise degrees that bring it upright: 0, 90, 180, 270.
+        matrix, range: Colour tags as used; `untagged` says which ones were guessed.
+        frame_rate: Average frames per second as `24000/1001`; empty when unknown.
+        seconds: Stated duration; 0 when unknown.
+        stated_frames: Stated or estimated number of frames; 0 when unknown. For progress only.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    coded_size: tuple[int, int]
+    pixel_aspect: str
+    rotation: int
+    pixel_format: str
+    matrix: str
+    range: str
+    untagged: bool
+    frame_rate: str
+    seconds: float
+    stated_frames: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        return asdict(self) | {"coded_size": list(self.coded_size)}
+
+
+@contextmanager
+def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a film and choose its video stream: the largest that is not cover art.
+
+    It is decoded by one thread: with frame threads FFmpeg loses the frames in flight around a damaged packet,
+    at times without an error, so frame numbers would depend on timing. Films run side by side instead.
+
+    Raises:
+        FramekitError: It is not there, is no film, has no video stream, or claims an absurd size.
+    """
+    import av
+    import av.error
+
+    av.logging.set_level(av.logging.PANIC)  # our own line says what is wrong, once
+    if not path.exists():
+        raise FramekitError("no such file", where=path)
+    try:
+        # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        empty = path.is_file() and path.stat().st_size == 0
+        what = "the file is empty" if empty else f"not a film that FFmpeg can read ({reason(error)})"
+        raise FramekitError(what, where=path, advice="check it with a player, or leave it out") from None
+    with container:
+        stream = _main_video_stream(container, path)
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    from av.stream import Disposition
+
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        what = "only cover art, no video stream" if container.streams.video else "no video stream"
+        raise FramekitError(what, where=path, advice="leave it out")
+    stream = max(streams, key=lambda s: (s.width or 0) * (s.height or 0))  # the first of equals
+    if max(stream.width or 0, stream.height or 0) > MAX_SIDE:
+        size = f"{stream.width}×{stream.height}"
+        raise FramekitError(f"claims to be {size} pixels; {MAX_SIDE} a side is the limit", where=path)
+    return stream
+
+
+def read_facts(path: Path) -> FilmFacts:
+    """Read a film's facts, decoding its first picture.
+
+    Raises:
+        FramekitError: As `open_film`, or nothing can be decoded.
+    """
+    with open_film(path) as (container, stream):
+        frame = _first_frame(container, stream)
+        if frame is None:
+            raise FramekitError(
+                f"no picture could be decoded ({stream.codec_context.name})",
+                where=path,
+                advice="the file is damaged, encrypted or cut short; leave it out",
+            )
+        aspect = pixel_aspect(stream)
+        size = square_size(frame.width, frame.height, aspect)
+        turns = quarter_turns(frame.rotation)
+        return FilmFacts(
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            width=size[turns % 2],
+            height=size[1 - turns % 2],
+            coded_size=(frame.width, frame.height),
+            pixel_aspect=str(aspect),
+            rotation=turns * 90,
+            pixel_format=frame.format.name,
+            matrix=MATRICES.get(matrix_of(frame), str(matrix_of(frame))),
+            range=RANGES.get(frame.color_range, "limited"),
+            untagged=frame.colorspace == 2,
+            frame_rate=str(stream.average_rate or ""),
+            seconds=round(_stated_seconds(container, stream), 3),
+            stated_frames=_stated_frames(container, stream),
+        )
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of a pixel over its height; 1 when the film doesn't say, or says nonsense."""
+    aspect = stream.sample_aspect_ratio
+    return Fraction(aspect) if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+
+
+def reason(error: BaseException) -> str:
+    """What FFmpeg says of an error, without number and path."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    from av.error import FFmpegError
+
+    try:
+        for tried, packet in enumerate(container.demux(stream)):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except FFmpegError:
+                pass
+            if tried > PACKETS_BEFORE_A_PICTURE:
+                return None
+    except FFmpegError:
+        pass
+    return None
+
+
+def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1_000_000
+
+
+def _stated_frames(container: InputContainer, stream: VideoStream) -> int:
+    if stream.frames:
+        return int(stream.frames)
+    return round(_stated_seconds(container, stream) * float(stream.average_rate or 0))

@@ -1,0 +1,88 @@
+"""Image folders: photos and drawings, as upright RGB pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from framekit.errors import FramekitError, printable
+from framekit.sources.decoding import Decoded, Picture, Place
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
+MAX_PIXELS = 200_000_000
+"""Larger pictures are refused before they are decoded."""
+
+
+def read_still(path: Path) -> np.ndarray:
+    """Read an image file.
+
+    Args:
+        path: Any format that Pillow reads; EXIF orientation is applied, transparency laid on white.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        FramekitError: The file is no picture, is damaged, or is larger than 200 megapixels.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise FramekitError(
+                    f"claims to be {image.width}×{image.height} pixels, too large", where=path
+                )
+            upright = ImageOps.exif_transpose(image)
+            return _as_rgb(upright)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FramekitError(f"not a picture that can be read ({error_line(error)})", where=path) from None
+
+
+def _as_rgb(image: object) -> np.ndarray:
+    from PIL import Image
+
+    assert isinstance(image, Image.Image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        levels = np.asarray(image).astype(np.uint32)
+        return np.repeat((levels >> 8).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def error_line(error: BaseException) -> str:
+    """The first line of an error's message, without the file's path."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return printable("no picture format that Pillow knows" if "cannot identify" in text else text)
+
+
+def still_pictures(
+    root: Path,
+    names: list[str],
+    *,
+    start: int,
+    stop: int,
+    decoded: Decoded,
+    on_frames: Callable[[int], None] = lambda _: None,
+) -> Iterator[Picture]:
+    """Read the pictures `names[start:stop]` of folder `root`; unreadable ones are counted in `decoded`."""
+    for number in range(start, min(stop, len(names))):
+        try:
+            image = read_still(root / names[number])
+        except FramekitError as error:
+            decoded.add_damage(f"{printable(names[number])}: {error.what}")
+        else:
+            yield Picture(Place(number, name=names[number]), image)
+        decoded.frames += 1
+        on_frames(decoded.frames)
+
+
+def group_of(name: str) -> str | None:
+    """Content group of a still: its first subfolder, `people/a.jpg` → `people`; None without one."""
+    first, slash, _ = name.partition("/")
+    return first if slash else None

@@ -1,0 +1,1 @@
+"""What runs on top of both packages: recipes, and the demo film."""

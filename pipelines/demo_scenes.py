@@ -263,7 +263,7 @@ def walk(stage: Stage) -> Draw:
         picture = _slide(sky, stage.px(run * 0.15), stage)
         trees.lay(picture, -stage.px(run * 0.45))
         ground.lay(picture, -stage.px(run))
-        stage.cel(actors, (230, 260, 570, 390)).lay(picture)
+        stage.cel(actors, (210, 230, 640, 420)).lay(picture)
         bushes.lay(picture, -stage.px(run * 1.6))
         return picture
 
@@ -306,7 +306,7 @@ def cat_close(stage: Stage) -> Draw:
             head = pen.at(640, 368, scale=2.35, turn=(4 * look if surprised else 0))
             ink.cat_head(head, look=look, blink=_blinks(t, 1.35), ear=ear, wide=surprised)
 
-        stage.cel(face, (290, 60, 700, 660)).lay(picture)
+        stage.cel(face, (290, 20, 700, 700)).lay(picture)
         fall = t - 1.2
 
         def falling(pen: Pen) -> None:
@@ -315,7 +315,7 @@ def cat_close(stage: Stage) -> Draw:
             leaf.shape([(-20, 0), (-20, 0), (0, -10), (22, 0), (22, 0), (0, 10)], (250, 212, 96))
             leaf.line([(-12, 0), (14, 0)], weight=0.8)
 
-        stage.cel(falling, (1000, 0, 280, 720)).lay(picture)
+        stage.cel(falling, (880, 0, 400, 720)).lay(picture)
         return picture
 
     return draw
@@ -571,7 +571,7 @@ def bedroom(stage: Stage) -> Draw:
             pen.oval(x, y, 11, 11, (246, 206, 120), ink=False)
 
     lit = Stage(stage.size, LAMP_LIGHT)
-    ground, cover = lit.painting(place), lit.cel(blanket, (310, 430, 540, 210))
+    ground, cover = lit.painting(place), lit.cel(blanket, (296, 430, 560, 210))
 
     def draw(t: float) -> Picture:
         def sitter(pen: Pen) -> None:
@@ -587,7 +587,7 @@ def bedroom(stage: Stage) -> Draw:
         picture = ground.copy()
         lit.cel(sitter, (620, 200, 230, 340)).lay(picture)
         cover.lay(picture)
-        lit.cel(sleeper, (360, 360, 240, 130)).lay(picture)
+        lit.cel(sleeper, (330, 350, 280, 140)).lay(picture)
         return picture
 
     return draw

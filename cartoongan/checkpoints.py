@@ -102,7 +102,8 @@ def export_generator(path: Path, generator: Generator, options: TrainOptions) ->
     from safetensors.torch import save_file
 
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    metadata = {"format": "cartoongan generator 1", "options": json.dumps(public(options), sort_keys=True)}
+    # One entry only: safetensors writes several in any order, and the file would differ from run to run.
+    metadata = {"options": json.dumps(public(options), sort_keys=True)}
     with whole_file(path) as temporary:
         save_file(weights, temporary, metadata=metadata)
 

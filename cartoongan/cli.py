@@ -48,15 +48,15 @@ def train(
     """
     from cartoongan import trainer
 
+    plan = trainer.plan(cartoons, photos, out, options, resume=resume)
     if dry_run:
-        plan = trainer.plan(cartoons, photos, out, options, resume=resume)
         for line in [*plan.lines(), "", *(f"{name} = {value}" for name, value in options)]:
             click.echo(printable(line))
         return
     if options.untrained_features:
         say("note: contents are compared by a VGG19 with random weights; results look worse")
     try:
-        summary = trainer.train(cartoons, photos, out, options, resume=resume)
+        summary = trainer.carry_out(plan)
     except KeyboardInterrupt:
         say(f"to go on: the same command with --resume (run folder: {printable(out)})")
         raise

@@ -90,7 +90,7 @@ class RunSummary:
         resumed_from: Steps that were done before this call.
         seconds: Time spent on steps in this call.
         images_per_second: Photos per second in this call; None when no step was left to do.
-        losses: Raw terms of the last step in this call, by name.
+        losses: Raw terms of the last step in this call, by name; empty when no step was left to do.
         checkpoint: The newest one.
         generator: The generator alone, as .safetensors.
         samples: The last sample grid.
@@ -130,7 +130,11 @@ def train(
         FramekitError: A dataset or the weights are unfit, or a loss is no finite number any more.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
-    todo = plan(cartoons, photos, out, options or TrainOptions(), resume=resume)
+    return carry_out(plan(cartoons, photos, out, options or TrainOptions(), resume=resume))
+
+
+def carry_out(todo: Plan) -> RunSummary:
+    """Train as planned. Errors as for `train`."""
     start = checkpoints.load(todo.resume_from) if todo.resume_from else None
     if start:
         _check_same_run(start, todo)
@@ -149,7 +153,7 @@ def train(
 def plan(
     cartoons: str | Path, photos: str | Path, out: str | Path, options: TrainOptions, *, resume: bool = False
 ) -> Plan:
-    """Check everything and count steps; nothing is written. Arguments and errors as for `train`."""
+    """Check all but weights, and count steps; nothing is written. Arguments and errors as for `train`."""
     run = Path(out)
     device = pick_device(options.device)
     resume_from = _resume_point(run, resume=resume)
@@ -299,7 +303,8 @@ class _Run:
             generator=generator,
             samples=self._sample(photos),
         )
-        run_folder.write_summary(run, self._as_json(summary))
+        if images or not (run / run_folder.SUMMARY).exists():
+            run_folder.write_summary(run, self._as_json(summary))
         return summary
 
     def _as_json(self, summary: RunSummary) -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""Samples: the stream is a function of seed and step, and both halves of a pair stay together."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import framekit.manifest
+from cartoongan.data import CARTOONS, PHOTOS, Batches, Samples, check_data, fixed_photos, position, stream
+from cartoongan.options import TrainOptions
+from framekit.errors import CommandError, FramekitError
+from tests.cartoongan.datasets import SIDE, drawing, write_dataset
+
+
+def coordinates(side: int, number: int) -> np.ndarray:
+    """A picture in which every pixel says where it stands."""
+    y, x = np.mgrid[:side, :side].astype(np.uint8)
+    return np.dstack([y, x, np.full_like(x, number)])
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of coordinates; the smoothed half is marked in blue and nothing else."""
+    images = [coordinates(SIDE, number) for number in range(4)]
+    halves = [image + np.array([0, 0, 100], np.uint8) for image in images]
+    return write_dataset(tmp_path_factory.mktemp("mapped"), images, smooth=True, halves=halves)
+
+
+def samples(root: Path, domain: int, seed: int = 0) -> Samples:
+    return Samples(framekit.manifest.open(root).reader(), domain=domain, crop_size=32, seed=seed)
+
+
+def batches(cartoons: Path, photos: Path, options: TrainOptions, init_steps: int = 2) -> Batches:
+    readers = (framekit.manifest.open(root).reader() for root in (cartoons, photos))
+    return Batches(*readers, options=options, init_steps=init_steps)
+
+
+def test_every_epoch_is_a_pass_in_an_order_of_its_own() -> None:
+    places = [position(n, length=10, seed=0, domain=PHOTOS) for n in range(30)]
+    epochs = [places[:10], places[10:20], places[20:]]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_order_depends_on_seed_and_domain() -> None:
+    def order(seed: int, domain: int) -> list[int]:
+        return [position(n, length=20, seed=seed, domain=domain) for n in range(20)]
+
+    assert order(0, PHOTOS) != order(1, PHOTOS)
+    assert order(0, PHOTOS) != order(0, CARTOONS)
+
+
+def test_a_sample_is_a_function_of_its_number(mapped: Path) -> None:
+    forwards, backwards = samples(mapped, CARTOONS), samples(mapped, CARTOONS)
+    there = [forwards[n] for n in range(9)]
+    back = [backwards[n] for n in reversed(range(9))][::-1]
+    for one, other in zip(there, back, strict=True):
+        assert np.array_equal(one["image"], other["image"])
+        assert np.array_equal(one["smoothed"], other["smoothed"])
+
+
+def test_crop_and_flip_are_alike_for_both_halves(mapped: Path) -> None:
+    cartoons = samples(mapped, CARTOONS)
+    for n in range(40):
+        sample = cartoons[n]
+        assert sample["image"].shape == sample["smoothed"].shape == (32, 32, 3)
+        assert np.array_equal(sample["image"][..., :2], sample["smoothed"][..., :2])
+        assert np.array_equal(sample["image"][..., 2] + 100, sample["smoothed"][..., 2])
+
+
+def test_pictures_are_cut_and_mirrored_but_never_resized(mapped: Path) -> None:
+    corners, flips = collections.Counter(), 0
+    for n in range(200):
+        image = samples(mapped, PHOTOS)[n]["image"].astype(int)
+        rows, columns = image[:, 0, 0], image[0, :, 1]
+        assert np.array_equal(np.diff(rows), np.ones(31))
+        flipped = columns[0] > columns[-1]
+        assert np.array_equal(np.diff(columns), np.full(31, -1 if flipped else 1))
+        corners[rows[0], columns.min()] += 1
+        flips += flipped
+    assert 70 < flips < 130
+    assert len(corners) > 50  # of the 81 there are
+    assert {row for row, _ in corners} == {column for _, column in corners} == set(range(SIDE - 32 + 1))
+
+
+def test_step_n_sees_the_same_from_any_start_with_any_workers(
+    cartoons: Path, photos: Path, small: TrainOptions
+) -> None:
+    source = batches(cartoons, photos, small)
+    whole = list(stream(source, start=0, stop=6, workers=0))
+    for start, workers in ((3, 0), (2, 2)):
+        for wanted, got in zip(
+            whole[start:], stream(source, start=start, stop=6, workers=workers), strict=True
+        ):
+            assert wanted.keys() == got.keys()
+            assert all(torch.equal(wanted[name], got[name]) for name in wanted)
+
+
+def test_init_steps_read_photos_only(cartoons: Path, photos: Path, small: TrainOptions) -> None:
+    kinds = [set(batch) for batch in stream(batches(cartoons, photos, small), start=0, stop=4, workers=0)]
+    assert kinds == [{"photos"}] * 2 + [{"photos", "cartoons", "smoothed"}] * 2
+
+
+def test_batches_are_bytes_in_torch_order(cartoons: Path, photos: Path, small: TrainOptions) -> None:
+    batch = batches(cartoons, photos, small)[2]
+    assert isinstance(batch, dict)
+    assert {part.shape for part in batch.values()} == {(2, 3, 32, 32)}
+    assert {part.dtype for part in batch.values()} == {torch.uint8}
+    assert batch["cartoons"][:, 0].float().mean() > batch["cartoons"][:, 2].float().mean() + 50  # red first
+
+
+def test_fewer_cartoons_than_a_batch_wrap_around(photos: Path, small: TrainOptions, tmp_path: Path) -> None:
+    few = write_dataset(tmp_path, [drawing(0)], smooth=True)
+    options = small.model_copy(update={"batch_size": 3})
+    check_data(framekit.manifest.open(few), framekit.manifest.open(photos), options)
+    batch = batches(few, photos, options, init_steps=0)[0]
+    assert isinstance(batch, dict) and len(batch["cartoons"]) == 3
+
+
+@pytest.mark.parametrize("empty", ["cartoons", "photos"])
+def test_an_empty_dataset_is_refused(
+    empty: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    roots = {"cartoons": cartoons, "photos": photos, empty: write_dataset(tmp_path, [], smooth=True)}
+    opened = {name: framekit.manifest.open(root) for name, root in roots.items()}
+    with pytest.raises(FramekitError, match=f"{tmp_path}: no {empty}"):
+        check_data(**opened, options=small)
+
+
+def test_samples_smaller_than_the_crop_are_refused(photos: Path, small: TrainOptions, tmp_path: Path) -> None:
+    mixed = write_dataset(tmp_path, [drawing(0), drawing(1, side=30)], smooth=True)
+    with pytest.raises(CommandError, match=r"1 of 2 samples are smaller than --crop-size 32.*--crop-size 28"):
+        check_data(framekit.manifest.open(mixed), framekit.manifest.open(photos), small)
+
+
+def test_cartoons_without_smoothed_halves_are_refused(photos: Path, small: TrainOptions) -> None:
+    plain = framekit.manifest.open(photos)
+    with pytest.raises(FramekitError, match="edge-smoothed"):
+        check_data(plain, plain, small)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_bad_sample_is_named_in_one_line(
+    workers: int, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    bad = write_dataset(tmp_path, [drawing(0)], smooth=True, halves=[None])
+    source = batches(bad, photos, small, init_steps=0)
+    with pytest.raises(FramekitError) as error:
+        list(stream(source, start=0, stop=1, workers=workers))
+    assert str(error.value) == "drawn:0#0: no edge-smoothed half. extract the cartoons again"
+
+
+def test_grid_photos_are_spread_over_the_dataset_and_cut_at_the_centre(mapped: Path) -> None:
+    manifest = framekit.manifest.open(mapped)
+    grid = fixed_photos(manifest, count=2, crop_size=32)
+    assert grid.shape == (2, 3, 32, 32)
+    assert grid[:, :, 0, 0].tolist() == [[4, 4, 0], [4, 4, 3]]
+    assert len(fixed_photos(manifest, count=9, crop_size=32)) == 4
+
+
+def test_photos_without_smoothed_halves_will_do(photos: Path) -> None:
+    assert set(samples(photos, PHOTOS)[0]) == {"image"}

@@ -1,0 +1,297 @@
+"""Runs: what they leave, how they stop and go on, what they refuse."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cartoongan import checkpoints, trainer
+from cartoongan.options import TrainOptions
+from cartoongan.steps import Losses, Training
+from cartoongan.trainer import RunSummary, plan, train
+from framekit.errors import CommandError, FramekitError
+from tests.cartoongan.datasets import drawing, write_dataset
+from tests.cartoongan.test_checkpoints import same
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        assert line.pop("images_per_second") > 0
+    return lines
+
+
+def stop_after(step: int, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call `how` in the middle of step number `step` of the next run."""
+    counter, real = itertools.count(1), Training.step
+
+    def counting(self: Training, batch: Any) -> Losses:
+        if next(counter) == step:
+            how()
+        return real(self, batch)
+
+    monkeypatch.setattr(Training, "step", counting)
+
+
+def test_a_run_leaves_what_it_should(finished: RunSummary) -> None:
+    run = finished.run
+    assert (finished.steps, finished.total_steps, finished.resumed_from) == (6, 6, 0)
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        f"step-00000{step}.pt" for step in (2, 4, 6)
+    ]
+    assert sorted(path.name for path in (run / "samples").iterdir()) == [
+        f"step-00000{step}.png" for step in (0, 3, 6)
+    ]
+    assert TrainOptions.model_validate_json((run / "options.json").read_text()).base_channels == 4
+    summary = json.loads((run / "run.json").read_text())
+    assert (summary["steps"], summary["checkpoint"]) == (6, "checkpoints/step-000006.pt")
+    assert set(summary["digests"]) == {"cartoons", "photos", "features"}
+
+
+def test_the_log_has_every_step_and_term(finished: RunSummary, small: TrainOptions) -> None:
+    lines = log_of(finished.run)
+    assert [(line["step"], line["phase"]) for line in lines] == [
+        (n, "init" if n <= 2 else "main") for n in range(1, 7)
+    ]
+    assert set(lines[0]["raw"]) == {"content"}
+    assert set(lines[-1]["raw"]) == {"content", "adversarial", "cartoons", "smoothed", "generated"}
+    assert lines[-1]["weighted"]["content"] == pytest.approx(small.omega * lines[-1]["raw"]["content"])
+    assert lines[-1]["raw"] == finished.losses
+
+
+def test_tensorboard_shows_the_log(finished: RunSummary) -> None:
+    board = EventAccumulator(str(finished.run / "tensorboard"))
+    board.Reload()
+    for line in log_of(finished.run)[-1:]:
+        for part in ("raw", "weighted", "total"):
+            for name, value in line[part].items():
+                event = board.Scalars(f"{part}/{name}")[-1]
+                assert event.step == 6 and event.value == pytest.approx(value)
+    assert len(board.Scalars("speed/images_per_second")) == 6
+
+
+def test_the_grid_has_photos_above_and_generated_pictures_below(finished: RunSummary) -> None:
+    grid = cv2.imread(str(finished.samples))
+    assert grid.shape == (64, 64, 3)
+    channels = cv2.split(grid[:32].astype(int))
+    assert abs(channels[0] - channels[2]).max() == 0  # the photos are grey
+    assert grid[:32].std() > 20
+    first = cv2.imread(str(finished.run / "samples" / "step-000000.png"))
+    assert (first[:32] == grid[:32]).all() and (first[32:] != grid[32:]).any()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])  # init phase, its end, main phase
+def test_stopped_and_resumed_is_bit_for_bit_never_stopped(
+    *,
+    step: int,
+    finished: RunSummary,
+    cartoons: Path,
+    photos: Path,
+    small: TrainOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(step, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
+        train(cartoons, photos, run, small)
+    assert checkpoints.latest(run) == run / "checkpoints" / f"step-00000{step}.pt"
+    torch.manual_seed(step)  # the global state plays no part
+    summary = train(cartoons, photos, run, small, resume=True)
+    assert (summary.steps, summary.resumed_from) == (6, step)
+    one, other = checkpoints.load(summary.checkpoint), checkpoints.load(finished.checkpoint)
+    assert same(one.states, other.states) and one.step == other.step
+    assert log_of(run) == log_of(finished.run)
+    assert summary.samples.read_bytes() == finished.samples.read_bytes()
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_without_doubled_lines(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    """As after SIGKILL in step 6: a log ahead of the newest checkpoint, cut off, and half a file."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    finished_log = (run / "log.jsonl").read_text()
+    (run / "log.jsonl").write_text(finished_log[:-20])
+    newest = run / "checkpoints" / "step-000006.pt"
+    newest.rename(newest.with_name(".step-000006.pt.1234.tmp"))
+    summary = train(cartoons, photos, run, small, resume=True)
+    assert summary.resumed_from == 4
+    assert log_of(run) == log_of(finished.run)
+    assert same(checkpoints.load(summary.checkpoint).states, checkpoints.load(finished.checkpoint).states)
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+def test_a_run_killed_before_its_first_checkpoint_can_be_resumed(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(finished.run / "options.json", run)
+    (run / "log.jsonl").write_text('{"step": 1}\n{"st')
+    summary = train(cartoons, photos, run, small, resume=True)
+    assert summary.resumed_from == 0
+    assert log_of(run) == log_of(finished.run)
+
+
+def test_more_steps_may_be_asked_for(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    summary = train(cartoons, photos, run, small.model_copy(update={"max_steps": 7}), resume=True)
+    assert (summary.resumed_from, summary.steps) == (6, 7)
+
+
+def test_a_finished_run_resumed_does_nothing(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    summary = train(cartoons, photos, run, small, resume=True)
+    assert (summary.steps, summary.images_per_second) == (6, None)
+    assert summary.generator.read_bytes() == finished.generator.read_bytes()
+    assert (run / "run.json").read_bytes() == (finished.run / "run.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"base_channels": 8}, r"base_channels \(4 in the run, 8 now\)"),
+        ({"seed": 1, "lr": 0.1}, r"lr \(0.02 in the run, 0.1 now\), seed"),
+        ({"init_steps": 3}, "init_steps"),
+        ({"max_steps": 5}, "has done 6 steps, more than the 5"),
+    ],
+)
+def test_another_run_is_not_resumed(
+    *,
+    change: dict[str, Any],
+    words: str,
+    finished: RunSummary,
+    cartoons: Path,
+    photos: Path,
+    small: TrainOptions,
+) -> None:
+    with pytest.raises(CommandError, match=words):
+        train(cartoons, photos, finished.run, small.model_copy(update=change), resume=True)
+
+
+def test_other_data_are_not_resumed_with(
+    finished: RunSummary, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    other = write_dataset(tmp_path, [drawing(9)], smooth=True)
+    with pytest.raises(CommandError, match="changed: the cartoons"):
+        train(other, photos, finished.run, small, resume=True)
+
+
+def test_other_features_are_not_resumed_with(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    from cartoongan.features import VGGFeatures
+
+    torch.save(VGGFeatures(None, seed=8).state_dict(), tmp_path / "vgg.pt")
+    options = small.model_copy(update={"untrained_features": False, "vgg_weights": tmp_path / "vgg.pt"})
+    with pytest.raises(CommandError, match="other VGG features"):
+        train(cartoons, photos, finished.run, options, resume=True)
+
+
+def test_a_folder_with_a_run_is_not_trained_into(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions
+) -> None:
+    with pytest.raises(CommandError, match=r"holds a run already.*--resume"):
+        train(cartoons, photos, finished.run, small)
+
+
+def test_there_must_be_a_run_to_resume(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match="no run to resume"):
+        train(cartoons, photos, tmp_path / "none", small, resume=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_good_checkpoint(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, steps = Training.step, itertools.count(1)
+
+    def breaking(self: Training, batch: Any) -> Losses:
+        if next(steps) == 5:
+            with torch.no_grad():
+                self.generator.out[0].weight.fill_(torch.inf)
+        return real(self, batch)
+
+    monkeypatch.setattr(Training, "step", breaking)
+    with pytest.raises(FramekitError, match=r"step 5: .*content.*last good checkpoint is .*step-000004\.pt"):
+        train(cartoons, photos, tmp_path / "run", small)
+    newest = checkpoints.load(checkpoints.latest(tmp_path / "run"))
+    assert all(value.isfinite().all() for value in newest.states["generator"].values())
+    assert [line["step"] for line in log_of(tmp_path / "run")] == [1, 2, 3, 4]
+
+
+def test_signals_are_handled_as_before_once_a_run_is_over(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    before = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    train(cartoons, photos, tmp_path / "run", small.model_copy(update={"max_steps": 1}))
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_workers_change_nothing(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    summary = train(cartoons, photos, tmp_path / "run", small.model_copy(update={"workers": 2}))
+    assert same(checkpoints.load(summary.checkpoint).states, checkpoints.load(finished.checkpoint).states)
+
+
+def test_an_epoch_is_a_pass_over_the_photos(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    options = small.model_copy(update={"max_steps": None, "init_steps": None, "init_epochs": 3, "epochs": 2})
+    todo = plan(cartoons, photos, tmp_path / "run", options)
+    assert (todo.steps_per_epoch, todo.init_steps, todo.total_steps) == (4, 12, 20)  # 7 photos, 2 a step
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_to_train_is_refused(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    options = small.model_copy(update={"max_steps": None, "init_steps": 0, "epochs": 0})
+    with pytest.raises(CommandError, match="nothing to train"):
+        plan(cartoons, photos, tmp_path / "run", options)
+
+
+def test_bad_data_are_found_before_weights_are_loaded(
+    cartoons: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "load_features", lambda _: pytest.fail("loaded"))
+    with pytest.raises(FramekitError, match="no dataset here"):
+        train(cartoons, tmp_path / "none", tmp_path / "run", small)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match="--device cuda"):
+        train(cartoons, photos, tmp_path / "run", small.model_copy(update={"device": "cuda"}))
+
+
+def test_init_training_lowers_the_content_loss(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    options = small.model_copy(update={"init_steps": 24, "max_steps": 24, "lr": 3e-3})
+    train(cartoons, photos, tmp_path / "run", options)
+    content = [line["raw"]["content"] for line in log_of(tmp_path / "run")]
+    assert sum(content[-4:]) < 0.9 * sum(content[:4])

@@ -57,7 +57,7 @@ def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> N
             raise CommandError(
                 f"{small} of {len(manifest)} samples are smaller than --crop-size {options.crop_size}",
                 where=manifest.root,
-                advice=f"use --crop-size {pc.min(sizes).as_py() // 4 * 4}, or extract larger crops",
+                advice=f"the smallest has {pc.min(sizes).as_py()} pixels: use a smaller --crop-size, or extract larger crops",
             )
     if not cartoons.has_smoothed:
         advice = "extract them again without --no-smooth"

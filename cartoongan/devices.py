@@ -1,6 +1,10 @@
-"""Which device computes."""
+"""Which device computes, and what happens when its memory does not suffice."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -21,3 +25,17 @@ def pick_device(name: str) -> torch.device:
             f"--device {name}: torch {torch.__version__} sees none here", advice="use --device auto"
         )
     return torch.device(name)
+
+
+@contextmanager
+def memory_errors(what: str) -> Iterator[None]:
+    """Raise MemoryError, naming `what` was to be computed, where torch runs out of memory.
+
+    On a CPU torch says so by a plain RuntimeError.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if re.search("allocate memory|enough memory|out of memory", str(error)):
+            raise MemoryError(f"no memory for {what}") from error
+        raise

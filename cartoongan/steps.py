@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,8 @@ class Losses:
     totals: dict[str, float]
 
     def not_finite(self) -> list[str]:
-        """Names of terms that are infinite or no number."""
-        return [name for name, value in self.raw.items() if not abs(value) < float("inf")]
+        """Names of terms that are infinite or no number, raw or weighted."""
+        return [name for name, value in self.weighted.items() if not math.isfinite(value)]
 
 
 class Training:

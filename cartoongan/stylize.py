@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cartoongan.checkpoints import load_generator
-from cartoongan.devices import pick_device
+from cartoongan.devices import memory_errors, pick_device
 from cartoongan.networks import SIZE_MULTIPLE, Generator, to_bytes, to_signed
 from cartoongan.options import StylizeOptions
 from cartoongan.pictures import find_pictures, read_picture, write_png
@@ -51,16 +51,11 @@ class Stylizer:
         return self._generate(padded)[:height, :width]
 
     def _generate(self, image: np.ndarray) -> np.ndarray:
-        try:
-            with torch.inference_mode():
-                photo = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
-                cartoon = to_bytes(self._generator(to_signed(photo)))
+        height, width = image.shape[:2]
+        with memory_errors(f"{width}×{height} pixels"), torch.inference_mode():
+            photo = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
+            cartoon = to_bytes(self._generator(to_signed(photo)))
             return cartoon[0].permute(1, 2, 0).cpu().numpy()
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
-                height, width = image.shape[:2]
-                raise MemoryError(f"{width}×{height} pixels need more memory than there is") from error
-            raise
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ def stylize_paths(stylizer: Stylizer, inputs: Sequence[str | Path], out: str | P
                 summary.failed.append(str(error))
             except MemoryError as error:
                 summary.failed.append(
-                    str(FramekitError(str(error) or "too large for the memory", where=source))
+                    str(FramekitError(str(error) or "too large for this machine", where=source))
                 )
             progress.advance(note=place.name)
     return summary

@@ -17,7 +17,7 @@ import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.checkpoints import Checkpoint
 from cartoongan.data import Batches, check_data, fixed_photos, stream
-from cartoongan.devices import pick_device
+from cartoongan.devices import memory_errors, pick_device
 from cartoongan.features import check_features, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
 from cartoongan.options import TrainOptions
@@ -41,7 +41,7 @@ class Plan:
         steps_per_epoch: Steps in which every photo is seen; the last may reach into the next pass.
         init_steps: Steps of the init phase.
         total_steps: Steps in all.
-        resume_from: Checkpoint to go on from.
+        start: Checkpoint to go on from.
     """
 
     cartoons: Manifest
@@ -52,7 +52,7 @@ class Plan:
     steps_per_epoch: int
     init_steps: int
     total_steps: int
-    resume_from: Path | None
+    start: Checkpoint | None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -65,7 +65,7 @@ class Plan:
         shape = options.base_channels, options.residual_blocks
         with torch.device("meta"):
             generator, discriminator = Generator(*shape), Discriminator(options.base_channels // 2)
-        start = f"resumes {self.resume_from.name}" if self.resume_from else "starts anew"
+        start = f"goes on after step {self.start.step}" if self.start else "starts anew"
         main_steps = max(self.total_steps - self.init_steps, 0)
         return [
             f"cartoons       {len(self.cartoons):,} samples in {self.cartoons.root}",
@@ -135,9 +135,7 @@ def train(
 
 def carry_out(todo: Plan) -> RunSummary:
     """Train as planned. Errors as for `train`."""
-    start = checkpoints.load(todo.resume_from) if todo.resume_from else None
-    if start:
-        _check_same_run(start, todo)
+    start = todo.start
     features = load_features(todo.options)
     digests = todo.digests | {"features": features.digest}
     if start and start.digests != digests:
@@ -156,7 +154,7 @@ def plan(
     """Check all but weights, and count steps; nothing is written. Arguments and errors as for `train`."""
     run = Path(out)
     device = pick_device(options.device)
-    resume_from = _resume_point(run, resume=resume)
+    newest = _resume_point(run, resume=resume)
     cartoon_set, photo_set = framekit.manifest.open(cartoons), framekit.manifest.open(photos)
     check_data(cartoon_set, photo_set, options)
     per_epoch = -(-len(photo_set) // options.batch_size)
@@ -165,9 +163,11 @@ def plan(
     total = min(total, options.max_steps or total)
     if not total:
         raise CommandError("nothing to train: no init steps and no epochs", advice="give --epochs")
-    return Plan(
-        cartoon_set, photo_set, run, options, device, per_epoch, init_steps, total, resume_from=resume_from
-    )
+    start = checkpoints.load(newest) if newest else None
+    todo = Plan(cartoon_set, photo_set, run, options, device, per_epoch, init_steps, total, start)
+    if start:
+        _check_same_run(start, todo)
+    return todo
 
 
 def _resume_point(run: Path, *, resume: bool) -> Path | None:
@@ -238,13 +238,12 @@ class _Run:
         return self._finish(photos, first, time.monotonic() - started)
 
     def _steps(self) -> Iterator[Losses]:
-        plan = self.plan
-        batches = Batches(
-            plan.cartoons.reader(), plan.photos.reader(), options=plan.options, init_steps=plan.init_steps
-        )
-        workers = plan.options.workers
-        for batch in stream(batches, start=self.done, stop=plan.total_steps, workers=workers):
-            losses = self.training.step(batch)
+        plan, options = self.plan, self.plan.options
+        readers = plan.cartoons.reader(), plan.photos.reader()
+        batches = Batches(*readers, options=options, init_steps=plan.init_steps)
+        for batch in stream(batches, start=self.done, stop=plan.total_steps, workers=options.workers):
+            with memory_errors(f"batches of {options.batch_size} at {options.crop_size} pixels"):
+                losses = self.training.step(batch)
             if wrong := losses.not_finite():
                 raise FramekitError(
                     f"step {self.done + 1}: no finite number any more: {', '.join(wrong)}",
@@ -270,8 +269,8 @@ class _Run:
         now = time.monotonic()
         log.write(self.done, phase, losses, self.plan.options.batch_size / max(now - self.step_began, 1e-9))
         self.step_began = now
-        terms = ", ".join(f"{name} {value:.3f}" for name, value in losses.raw.items())
-        progress.advance(self.plan.options.batch_size, note=f"{phase} step {self.done}: {terms}")
+        totals = ", ".join(f"{name} {value:.3f}" for name, value in losses.totals.items())
+        progress.advance(self.plan.options.batch_size, note=f"{phase} step {self.done}, {totals}")
 
     def _sample_and_save_when_due(self, photos: torch.Tensor) -> None:
         if self.done % self.plan.options.sample_every == 0:

@@ -154,7 +154,7 @@ def _print_plan(plan: Plan, notes: list[str], every: int | None = None) -> None:
         guessed = ", guessed" if facts["untagged"] else ""
         samples = f", {-(-source.pictures // every):,} samples" if every else ""
         click.echo(
-            f"    {facts['width']}×{facts['height']}, {facts['frame_rate']} frames/s, {facts['seconds']:g} s, "
+            f"    {facts['width']}×{facts['height']}, {facts['frame_rate']} fps, {facts['seconds']:g} s, "
             f"about {source.pictures:,} frames{samples}\n"
             f"    {facts['codec']} in {facts['container']}, {facts['pixel_format']}, "
             f"{facts['matrix']} {facts['range']} range{guessed}, pixel aspect {facts['pixel_aspect']}, "

@@ -34,12 +34,13 @@ tags:
 
 # {_cell(str(info.options.get("style") or "framekit dataset"))}
 
-{totals.get("pairs", 0):,} crops of {side}×{side} pixels in `image`, {half}, cut at full resolution from {totals.get("frames_kept", 0):,} pictures. Made by framekit
-{info.framekit_version}; schema version {info.schema_version}.
+{totals.get("pairs", 0):,} crops of {side}×{side} pixels in `image`, {half}, cut at full resolution
+from {totals.get("frames_kept", 0):,} pictures.
+Made by framekit {info.framekit_version}; schema version {info.schema_version}.
 
-`pairs/` has a row for every crop, `frames/` one for every sampled frame, kept or not. `decisions.parquet` says
-which of them are left out and why: {totals.get("pairs_left_out", 0):,} of the crops in `pairs/` are, which
-framekit's reader leaves out and other readers don't.
+`pairs/` has a row for every crop, `frames/` one for every sampled frame, kept or not. `decisions.parquet`
+says which of them are left out and why. {totals.get("pairs_left_out", 0):,} of the crops in `pairs/` are left
+out: framekit's reader passes over them, other readers don't.
 
 | source | kind | facts |
 |---|---|---|

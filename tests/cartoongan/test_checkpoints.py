@@ -82,8 +82,11 @@ def test_a_process_killed_while_writing_leaves_no_checkpoint(
 
     child = os.fork()
     if not child:
-        monkeypatch.setattr(torch, "save", killed)
-        save(tmp_path, checkpoint)
+        try:
+            monkeypatch.setattr(torch, "save", killed)
+            save(tmp_path, checkpoint)
+        finally:
+            os._exit(1)  # not reached when the write was killed
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert latest(tmp_path) is None
     checkpoints.clear_leftovers(tmp_path)

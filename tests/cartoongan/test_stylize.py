@@ -172,7 +172,7 @@ def test_photos_too_large_for_the_memory_are_told(
 
     monkeypatch.setattr(echo._generator, "forward", hungry)
     summary = stylize_paths(echo, [save(tmp_path / "huge.png", noise(8, 12))], tmp_path / "out")
-    assert summary.failed == [f"{tmp_path}/huge.png: 12×8 pixels need more memory than there is"]
+    assert summary.failed == [f"{tmp_path}/huge.png: no memory for 12×8 pixels"]
 
 
 @pytest.mark.parametrize("out", ["in", "in/a.png"])

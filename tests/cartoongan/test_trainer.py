@@ -295,3 +295,20 @@ def test_init_training_lowers_the_content_loss(
     train(cartoons, photos, tmp_path / "run", options)
     content = [line["raw"]["content"] for line in log_of(tmp_path / "run")]
     assert sum(content[-4:]) < 0.9 * sum(content[:4])
+
+
+def test_a_dry_run_of_a_resume_is_checked_too(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions
+) -> None:
+    todo = plan(cartoons, photos, finished.run, small, resume=True)
+    assert "goes on after step 6" in todo.lines()[-1]
+    with pytest.raises(CommandError, match="seed"):
+        plan(cartoons, photos, finished.run, small.model_copy(update={"seed": 1}), resume=True)
+
+
+def test_batches_too_large_for_the_memory_are_told(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, "_init_step", lambda *_: torch.empty(2**55, dtype=torch.uint8))
+    with pytest.raises(MemoryError, match="batches of 2 at 32 pixels"):
+        train(cartoons, photos, tmp_path / "run", small)

@@ -1,0 +1,43 @@
+# make demo   the whole way on a film that is drawn here: film → dataset → trained model → gallery
+# make test   lint, types and every test
+# FILMS="a.mkv b.mkv" make demo   the same on your own films
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The pinned torch comes as a CPU build where one is at hand; unpinned it may bring gigabytes of CUDA.
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint bench docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/cartoon-pipeline run pipelines/demo.toml $(if $(FILMS),--films "$(FILMS)")
+
+test: lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	for benchmark in tests/benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (some minutes the first time)"
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[$*]"
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "framekit needs Python 3.11 or later; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info site
+	find . -name __pycache__ -prune -exec rm -rf {} +

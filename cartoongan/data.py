@@ -55,9 +55,10 @@ def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> N
         small = pc.sum(pc.less(sizes, options.crop_size)).as_py()
         if small:
             raise CommandError(
-                f"{small} of {len(manifest)} samples are smaller than --crop-size {options.crop_size}",
+                f"{small} of {len(manifest)} samples are smaller than --crop-size {options.crop_size} "
+                f"(the smallest: {pc.min(sizes).as_py()})",
                 where=manifest.root,
-                advice=f"the smallest has {pc.min(sizes).as_py()} pixels: use a smaller --crop-size, or extract larger crops",
+                advice="use a smaller --crop-size, or extract larger crops",
             )
     if not cartoons.has_smoothed:
         advice = "extract them again without --no-smooth"

@@ -20,14 +20,14 @@ ORIENTATION = 0x0112
 
 
 class Echo(torch.nn.Module):
-    """A generator that gives photos back, and knows what sizes it saw."""
+    """A generator that gives photos back, and remembers what it saw."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[tuple[int, ...]] = []
+        self.seen: list[torch.Tensor] = []
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
-        self.seen.append(tuple(photos.shape))
+        self.seen.append(photos)
         return photos
 
 
@@ -61,8 +61,13 @@ def test_any_size_comes_back_as_it_went_in(height: int, width: int, stylizer: St
 def test_padding_moves_no_pixel(height: int, width: int, echo: Stylizer) -> None:
     image = noise(height, width)
     assert np.array_equal(echo(image), image)
-    seen = echo._generator.seen[0]  # type: ignore[union-attr]
+    seen = echo._generator.seen[0].shape  # type: ignore[union-attr]
     assert seen[2] % 4 == seen[3] % 4 == 0 and seen[2] - height < 4 and seen[3] - width < 4
+
+
+def test_padding_brings_no_colour_of_its_own(echo: Stylizer) -> None:
+    echo(np.full((5, 3, 3), 204, np.uint8))
+    assert echo._generator.seen[0].unique().tolist() == pytest.approx([0.6])  # type: ignore[union-attr]
 
 
 def test_the_same_photo_gives_the_same_cartoon(stylizer: Stylizer) -> None:

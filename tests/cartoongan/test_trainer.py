@@ -130,6 +130,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint_without_doubled_lines(
     assert log_of(run) == log_of(finished.run)
     assert same(checkpoints.load(summary.checkpoint).states, checkpoints.load(finished.checkpoint).states)
     assert not list((run / "checkpoints").glob(".*"))
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    assert [event.step for event in board.Scalars("raw/content")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_run_killed_before_its_first_checkpoint_can_be_resumed(

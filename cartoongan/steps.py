@@ -137,9 +137,8 @@ class Training:
         return terms
 
     def _content(self, generated: Tensor, photos: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = self._features(photos)
-        return content_loss(self._features(generated), wanted)
+        # Photos and VGG ask for no gradient, so the second pass keeps no graph.
+        return content_loss(self._features(generated), self._features(photos))
 
     def _learn(self, name: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         optimizer = self._optimizers[name]

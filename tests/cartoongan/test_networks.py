@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cartoongan.networks import Discriminator, Generator, parameter_count, to_bytes, to_signed
+from cartoongan.networks import Discriminator, Generator, ResidualBlock, parameter_count, to_bytes, to_signed
 
 
 def weights(inputs: int, outputs: int, kernel: int = 3) -> int:
@@ -83,3 +83,10 @@ def test_bytes_survive_the_way_there_and_back() -> None:
 def test_down_convolutions_come_in_pairs_with_one_norm_and_one_activation() -> None:
     kinds = [type(part).__name__ for part in Generator(4, 1).down]
     assert kinds == ["Conv2d", "Conv2d", "BatchNorm2d", "ReLU"] * 2
+
+
+def test_a_residual_block_adds_to_its_input() -> None:
+    block, x = ResidualBlock(4), torch.rand(1, 4, 8, 8)
+    assert not torch.equal(block(x), x)
+    torch.nn.init.zeros_(block.body[-1].weight)
+    assert torch.equal(block(x), x)

@@ -37,9 +37,9 @@ class Stylizing(StylizeOptions):
     """What the trained model is shown at the end."""
 
     photos: tuple[str, ...] = Field(
-        (), description="Photos or folders; those that it was trained with when empty."
+        default=(), description="Photos or folders; those that it was trained with when empty."
     )
-    at_most: int = Field(12, ge=1, le=1000, description="Photos to stylize, evenly chosen.")
+    at_most: int = Field(default=12, ge=1, le=1000, description="Photos to stylize, evenly chosen.")
 
 
 class Recipe(BaseModel):
@@ -64,12 +64,13 @@ class Recipe(BaseModel):
         return self
 
 
-def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str] | None = None) -> Recipe:
     """Read a recipe and apply changes to it.
 
     Args:
         path: A TOML file.
         changes: `train.max_steps=100` and the like; the value is TOML, or text where it isn't.
+        films: In place of the recipe's cartoon sources.
 
     Raises:
         CommandError: There is no such file, it is not TOML, or an option is unknown or out of range.
@@ -82,6 +83,8 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         raise CommandError(f"not a recipe that can be read ({error})", where=path) from None
     for change in changes:
         _apply(values, change)
+    if films:
+        values.setdefault("cartoons", {})["sources"] = list(films)
     try:
         recipe: Recipe = validated(Recipe, values)
     except FramekitError as error:

@@ -91,7 +91,7 @@ def _by_source(manifest: Manifest, frames: pa.Table, pairs: pa.Table) -> list[So
     for id_, source in zip(frames["frame_id"].to_pylist(), frames["source"].to_pylist(), strict=True):
         figures[source].sampled += 1
         if id_ in manifest.dropped:
-            reasons[source][manifest.dropped[id_]] += 1
+            reasons[source][manifest.dropped[id_].reason] += 1
         else:
             figures[source].kept += 1
     for source, count in Counter(pairs["source"].to_pylist()).items():

@@ -191,9 +191,8 @@ def _finish(run: Extraction, failed: list[Problem]) -> Extraction:
     frames = manifest.frames(["frame_id", "hash", "sharpness", "reason", "duplicate_of"])
     rows = rule_decisions(frames, info.options["dedup_distance"])
     write_decisions(root, rows + by_people(root))
-    run.dropped = Counter(
-        manifest.dropped[id_] for id_ in frames["frame_id"].to_pylist() if id_ in manifest.dropped
-    )
+    ids = frames["frame_id"].to_pylist()
+    run.dropped = Counter(manifest.dropped[id_].reason for id_ in ids if id_ in manifest.dropped)
     info.totals = {
         "frames_decoded": decoded,
         "frames_sampled": frames.num_rows,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError
+
+
+class Dropped(NamedTuple):
+    """Why an item is left out, and the frame that stands for it where it is a near-duplicate."""
+
+    reason: str
+    because_of: str | None
 
 
 def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> dict[str, Any]:
@@ -23,8 +30,8 @@ def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> d
     return {"item": item, "keep": False, "reason": reason, "by": by, "because_of": because_of, "at": None}
 
 
-def dropped(root: Path) -> dict[str, str]:
-    """Items left out of the dataset in folder `root`, with the reason. The last word on an item counts.
+def dropped(root: Path) -> dict[str, Dropped]:
+    """Items left out of the dataset in folder `root`, and why. The last word on an item counts.
 
     Raises:
         FramekitError: decisions.parquet cannot be read.
@@ -33,18 +40,18 @@ def dropped(root: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        table = pq.read_table(path, columns=["item", "keep", "reason"], partitioning=None)
+        table = pq.read_table(path, columns=["item", "keep", "reason", "because_of"], partitioning=None)
     except (OSError, pa.ArrowException) as error:
         advice = "run the same framekit extract again: it writes the rules' decisions anew"
         raise FramekitError(
             f"cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice
         ) from error
-    state: dict[str, str] = {}
+    state: dict[str, Dropped] = {}
     for row in table.to_pylist():
         if row["keep"]:
             state.pop(row["item"], None)
         else:
-            state[row["item"]] = row["reason"]
+            state[row["item"]] = Dropped(row["reason"], row["because_of"])
     return state
 
 

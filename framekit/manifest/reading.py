@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError
 from framekit.images.encoding import decode
-from framekit.manifest.decisions import dropped
+from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
 from framekit.terminal.flags import validated
 
@@ -82,9 +82,21 @@ class Manifest:
         """The pairs that decisions leave in: all of `schema.PAIRS` but the pictures, or `columns`."""
         return self._rows("pairs", PAIRS, columns).take(pa.array(self._kept_rows))
 
+    def thumbnails(self, frame_ids: Collection[str]) -> dict[str, bytes]:
+        """JPEGs of at most 256 pixels a side, by frame_id."""
+        wanted = pa.array(sorted(frame_ids), pa.string())
+        found: dict[str, bytes] = {}
+        for path in self._shards("frames"):
+            ids = self._read(path, ["frame_id"])["frame_id"]
+            if pc.any(pc.is_in(ids, value_set=wanted)).as_py():
+                table = self._read(path, ["frame_id", "thumbnail"])
+                rows = table.filter(pc.is_in(table["frame_id"], value_set=wanted)).to_pylist()
+                found |= {row["frame_id"]: row["thumbnail"]["bytes"] for row in rows}
+        return found
+
     @cached_property
-    def dropped(self) -> dict[str, str]:
-        """Frames and pairs that a decision leaves out, with the reason."""
+    def dropped(self) -> dict[str, Dropped]:
+        """Frames and pairs that a decision leaves out, and why."""
         return dropped(self.root)
 
     @cached_property

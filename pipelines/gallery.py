@@ -1,0 +1,200 @@
+"""The gallery: one HTML file that shows a run, from sampled frames to stylized photos. Opens from disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import framekit.manifest
+from cartoongan.pictures import find_pictures
+from framekit.files import write_text
+from framekit.images.encoding import encode
+from framekit.manifest import Manifest
+from framekit.sources.stills import read_still
+
+SHOWN_FRAMES = 16
+SHOWN_PAIRS = 8
+PHOTO_SIDE = 720
+"""Pixels: larger photos are shown smaller, so that the page stays a few megabytes."""
+CHART = (320, 120)
+"""Width and height of a chart's plot, in its own units."""
+SMOOTHED_OVER = 0.05
+"""Share of a run that a point of a smoothed curve looks back on."""
+
+TITLES = {
+    "content": ("Content loss", "how far the cartoon's features are from the photo's"),
+    "adversarial": ("Generator: adversarial loss", "how easily its pictures are told from the film's"),
+    "cartoons": ("Discriminator: film crops", "its error in calling them real"),
+    "smoothed": ("Discriminator: smoothed crops", "its error in calling them fake"),
+    "generated": ("Discriminator: generated pictures", "its error in calling them fake"),
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A curve, as points of an SVG polyline in a plot of CHART's size."""
+
+    title: str
+    meaning: str
+    points: str
+    smoothed: str
+    low: str
+    high: str
+    last: str
+    init_until: float
+
+
+def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
+    """Write RUN/index.html from what the stages left in the run's folder.
+
+    Args:
+        root: The run's folder with cartoons/, photos/, model/, stylized/ and audit.json.
+        title: Heads the page.
+        photos: The photos that were stylized.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Titles, film names and reasons come from strangers: everything is escaped.
+    environment = Environment(
+        loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    cartoons = framekit.manifest.open(root / "cartoons")
+    kept, dropped = _frames(cartoons)
+    log = [json.loads(line) for line in (root / "model" / "log.jsonl").read_text("utf-8").splitlines()]
+    options = json.loads((root / "model" / "options.json").read_text(encoding="utf-8"))
+    page = environment.get_template("gallery.html").render(
+        title=title,
+        audit=json.loads((root / "audit.json").read_text(encoding="utf-8")),
+        kept=kept,
+        dropped=dropped,
+        pairs=_pairs(cartoons),
+        charts=_charts(log),
+        chart_size=CHART,
+        options=options,
+        steps=log[-1]["step"] if log else 0,
+        samples=_samples(root / "model" / "samples"),
+        photos=_stylized(root / "stylized", photos),
+    )
+    write_text(root / "index.html", page)
+
+
+def _frames(manifest: Manifest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Kept and dropped frames, each spread evenly over the films; a near-duplicate with what it resembles."""
+    columns = ["frame_id", "source", "frame_number", "seconds"]
+    rows = {row["frame_id"]: row for row in manifest.frames(columns).to_pylist()}
+    kept = _spread([id_ for id_ in rows if id_ not in manifest.dropped], SHOWN_FRAMES)
+    dropped = _spread([id_ for id_ in rows if id_ in manifest.dropped], SHOWN_FRAMES)
+    likes = {id_: manifest.dropped[id_].because_of for id_ in dropped}
+    thumbnails = manifest.thumbnails({*kept, *dropped, *filter(None, likes.values())})
+
+    def shown(id_: str) -> dict[str, Any]:
+        seconds = rows[id_]["seconds"]
+        when = f"{int(seconds // 60)}:{seconds % 60:04.1f}" if seconds is not None else ""
+        return rows[id_] | {"when": when, "picture": _data_uri(thumbnails[id_], "jpeg")}
+
+    left_out = [
+        shown(id_) | {"reason": manifest.dropped[id_].reason, "like": shown(like) if like else None}
+        for id_, like in likes.items()
+    ]
+    return [shown(id_) for id_ in kept], left_out
+
+
+def _pairs(manifest: Manifest) -> list[dict[str, str]]:
+    reader = manifest.reader()
+    shown = []
+    for position in _spread(list(range(len(reader))), SHOWN_PAIRS):
+        pair = reader[position]
+        smoothed = pair.smoothed if pair.smoothed is not None else pair.image
+        shown.append({
+            "id": pair.pair_id,
+            "image": _data_uri(encode(pair.image, "png"), "png"),
+            "smoothed": _data_uri(encode(smoothed, "png"), "png"),
+        })  # fmt: skip
+    return shown
+
+
+def _charts(log: list[dict[str, Any]]) -> list[Chart]:
+    charts = []
+    for name, (title, meaning) in TITLES.items():
+        points = [(line["step"], line["raw"][name]) for line in log if name in line["raw"]]
+        if len(points) > 1:
+            init = [line["step"] for line in log if line["phase"] == "init"]
+            charts.append(
+                _chart(title, meaning, np.array(points, np.float64), last_init=max(init, default=0))
+            )
+    return charts
+
+
+def _chart(title: str, meaning: str, points: np.ndarray, *, last_init: int) -> Chart:
+    steps, values = points.T
+    smoothed = _smoothed(values)
+    low, high = float(values.min()), float(np.quantile(values, 0.995))
+    span = max(high - low, 1e-9)
+    last_step = steps[-1]
+
+    def polyline(heights: np.ndarray) -> str:
+        keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 600)).astype(int))
+        across = steps[keep] / last_step * CHART[0]
+        down = CHART[1] - (np.clip(heights[keep], low, high) - low) / span * CHART[1]
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True))
+
+    return Chart(
+        title=title,
+        meaning=meaning,
+        points=polyline(values),
+        smoothed=polyline(smoothed),
+        low=f"{low:.3g}",
+        high=f"{high:.3g}",
+        last=f"{smoothed[-1]:.3g}",
+        init_until=min(last_init / last_step, 1.0) * CHART[0],
+    )
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Mean of each value and those shortly before it."""
+    window = max(1, round(len(values) * SMOOTHED_OVER))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def _samples(folder: Path) -> list[dict[str, str]]:
+    """The first and the last sample grid."""
+    grids = sorted(folder.glob("step-*.png"))
+    shown = dict.fromkeys([*grids[:1], *grids[-1:]])
+    return [{"step": f"{int(grid.stem[5:]):,}", "picture": _file_uri(grid)} for grid in shown]
+
+
+def _stylized(folder: Path, photos: Sequence[Path]) -> list[dict[str, str]]:
+    """Each photo with its cartoon; photos that failed are passed over."""
+    return [
+        {"name": photo.name, "photo": _file_uri(photo), "cartoon": _file_uri(cartoon)}
+        for photo, cartoon in find_pictures(photos, folder)
+        if cartoon.exists()
+    ]
+
+
+def _file_uri(path: Path) -> str:
+    image = read_still(path)
+    scale = min(1.0, PHOTO_SIDE / max(image.shape[:2]))
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return _data_uri(encode(image, "jpeg:90"), "jpeg")
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _spread(values: list[Any], count: int) -> list[Any]:
+    """At most `count` of `values`, evenly chosen."""
+    count = min(count, len(values))
+    return [values[index * len(values) // count] for index in range(count)]

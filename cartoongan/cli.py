@@ -58,8 +58,8 @@ def train(
     try:
         summary = trainer.carry_out(plan)
     except KeyboardInterrupt:
-        say(f"to go on: the same command with --resume (run folder: {printable(out)})")
-        raise
+        how = f"stopped. To go on: the same command with --resume (run folder: {printable(out)})"
+        raise KeyboardInterrupt(how) from None
     speed = f", {summary.images_per_second:.3g} images/s" if summary.images_per_second else ""
     click.echo(f"trained {summary.steps:,} steps{speed}: {printable(summary.generator)}")
     click.echo(f"look at  {printable(summary.samples)}")

@@ -179,7 +179,7 @@ def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator
 
 def fixed_photos(photos: Manifest, *, count: int, crop_size: int) -> Tensor:
     """Centres of photos spread evenly over the dataset, for the sample grids: (N, 3, P, P) uint8 RGB."""
-    reader = photos.reader()
+    reader = photos.reader(smoothed=False)
     places = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)
     pictures = [_centre(reader[int(place)], crop_size) for place in places]
     return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())

@@ -239,7 +239,7 @@ class _Run:
 
     def _steps(self) -> Iterator[Losses]:
         plan, options = self.plan, self.plan.options
-        readers = plan.cartoons.reader(), plan.photos.reader()
+        readers = plan.cartoons.reader(), plan.photos.reader(smoothed=False)
         batches = Batches(*readers, options=options, init_steps=plan.init_steps)
         for batch in stream(batches, start=self.done, stop=plan.total_steps, workers=options.workers):
             with memory_errors(f"batches of {options.batch_size} at {options.crop_size} pixels"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import cv2
 import numpy as np
 
+from framekit.terminal.progress import Progress
 from pipelines import demo_scenes as scenes
 from pipelines.demo_drawing import Picture, Stage
 
@@ -332,20 +332,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=1280, help="of the picture, 16:9 (default: 1280)")
     chosen = parser.parse_args(arguments)
 
-    def report(done: int, total: int) -> None:
-        if done % RATE == 0 or done == total:
-            print(f"\r{chosen.path}: frame {done} of {total}", end="", file=sys.stderr, flush=True)
-
     try:
         size = (chosen.width, chosen.width * 9 // 16)
-        truth = draw_film(
-            chosen.path, seconds=chosen.seconds, letterbox=chosen.letterbox, size=size, progress=report
-        )
+        expected = film_truth(seconds=chosen.seconds, size=size)
+        with Progress("draw", total=expected.frames, unit="frames") as progress:
+            truth = draw_film(
+                chosen.path,
+                seconds=chosen.seconds,
+                letterbox=chosen.letterbox,
+                size=size,
+                progress=lambda done, _total: progress.advance(done - progress.done),
+            )
     except (OSError, ValueError) as error:
         parser.error(str(error))
     print(
-        f"\n{len(truth.shots)} shots, {len(truth.drawings)} drawings, {len(truth.holds)} holds",
-        file=sys.stderr,
+        f"{chosen.path}: {len(truth.shots)} shots, {len(truth.drawings)} drawings, {len(truth.holds)} holds"
     )
 
 

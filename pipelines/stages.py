@@ -170,11 +170,11 @@ def _audit(root: Path) -> None:
 
 def _train(run: Run) -> None:
     from cartoongan import trainer
-    from cartoongan.checkpoints import latest
     from cartoongan.features import load_features
+    from cartoongan.run_folder import holds_run
 
     model, options = run.root / "model", run.recipe.train
-    begun = latest(model) is not None
+    begun = holds_run(model)
     if begun:
         # Weights may have come within reach since; a run keeps the features that it began with.
         before = json.loads((model / "options.json").read_text(encoding="utf-8"))
@@ -187,8 +187,6 @@ def _train(run: Run) -> None:
             say("      what comes out shows the machinery, not the quality. For quality, give VGG19 weights:")
             say("      --set train.vgg_weights=FILE")
             options = options.model_copy(update={"untrained_features": True})
-    if not begun and model.exists():
-        shutil.rmtree(model)  # stopped before its first checkpoint: nothing in it can be resumed
     trainer.train(run.root / "cartoons", run.root / "photos", model, options, resume=begun)
 
 

@@ -39,9 +39,7 @@ def decode(data: bytes) -> np.ndarray:
     """
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if bgr is None:
-        raise FramekitError(
-            f"{len(data)} bytes that are no picture", advice="check the dataset with: framekit verify"
-        )
+        raise FramekitError(f"{len(data)} bytes that are no picture")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 

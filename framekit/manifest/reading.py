@@ -21,6 +21,7 @@ from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
 from framekit.terminal.flags import validated
 
+_VERIFY = "see what else is damaged with: framekit verify"
 CACHED_ROW_GROUPS = 32
 """Row groups (of about 2 MB) that a PairReader keeps."""
 
@@ -113,9 +114,13 @@ class Manifest:
         """Whether pairs carry their edge-smoothed half."""
         return bool(self.info.options.get("smooth", True))
 
-    def reader(self) -> PairReader:
-        """Random access to the pictures of the kept pairs; cheap to send to another process."""
-        return PairReader(self.root, self._kept)
+    def reader(self, *, smoothed: bool = True) -> PairReader:
+        """Random access to the pictures of the kept pairs; cheap to send to another process.
+
+        Args:
+            smoothed: Read the smoothed halves too; without them a pair costs half as much.
+        """
+        return PairReader(self.root, self._kept, smoothed=smoothed)
 
     @cached_property
     def _kept_rows(self) -> np.ndarray:
@@ -157,10 +162,12 @@ class PairReader(Sequence[Pair]):
     Args:
         root: The dataset's folder.
         places: (shard path, row in that shard) of every pair.
+        smoothed: Read the smoothed halves too.
     """
 
-    def __init__(self, root: Path, places: list[tuple[str, int]]) -> None:
+    def __init__(self, root: Path, places: list[tuple[str, int]], *, smoothed: bool = True) -> None:
         self._root, self._places = root, places
+        self._columns = ["pair_id", "group", "image", *(["smoothed"] if smoothed else [])]
         self._files: dict[str, tuple[pq.ParquetFile, np.ndarray]] = {}
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
 
@@ -175,17 +182,24 @@ class PairReader(Sequence[Pair]):
             found = self._group(path, file, group).slice(row - int(starts[group]), 1).to_pylist()[0]
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self._root / path, error) from error
-        smoothed = found["smoothed"]
-        return Pair(
-            pair_id=found["pair_id"],
-            group=found["group"],
-            image=decode(found["image"]["bytes"]),
-            smoothed=decode(smoothed["bytes"]) if smoothed else None,
-        )
+        image, smoothed = (self._picture(found, column) for column in ("image", "smoothed"))
+        if image is None:
+            raise ManifestError("a pair without its picture", where=found["pair_id"], advice=_VERIFY)
+        return Pair(pair_id=found["pair_id"], group=found["group"], image=image, smoothed=smoothed)
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files stay in their process.
         return {**self.__dict__, "_files": {}, "_groups": OrderedDict()}
+
+    def _picture(self, row: dict[str, Any], column: str) -> np.ndarray | None:
+        picture = row.get(column)
+        if picture is None:
+            return None
+        try:
+            return decode(picture["bytes"] or b"")
+        except FramekitError as error:
+            where = f"{self._root}: {column} of {row['pair_id']}"
+            raise ManifestError(error.what, where=where, advice=_VERIFY) from None
 
     def _file(self, path: str) -> tuple[pq.ParquetFile, np.ndarray]:
         if path not in self._files:
@@ -197,7 +211,7 @@ class PairReader(Sequence[Pair]):
     def _group(self, path: str, file: pq.ParquetFile, group: int) -> pa.Table:
         key = path, group
         if key not in self._groups:
-            self._groups[key] = file.read_row_group(group, columns=["pair_id", "group", "image", "smoothed"])
+            self._groups[key] = file.read_row_group(group, columns=self._columns)
             if len(self._groups) > CACHED_ROW_GROUPS:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(key)

@@ -16,7 +16,8 @@ from framekit.errors import FramekitError, printable
 class Program(click.Group):
     """A group of commands that ends every error in one line on standard error.
 
-    A traceback is shown only with `--debug`, which every command takes.
+    A traceback is shown only with `--debug`, which every command takes. A command that raises
+    `KeyboardInterrupt("…")` says with it how to go on.
     """
 
     debug = False
@@ -50,8 +51,9 @@ class Program(click.Group):
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except (KeyboardInterrupt, click.Abort):
-            say("stopped. Run the same command again to go on from here.")
+        except (KeyboardInterrupt, click.Abort) as stop:
+            how = str(stop.__cause__ or stop)  # click wraps KeyboardInterrupt
+            say(how or "stopped. Run the same command again to go on from here.")
             return 130
         except BrokenPipeError:  # `framekit … | head` is no error
             sys.stderr.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,6 @@ from framekit.errors import FramekitError, printable
 from framekit.sources.decoding import Decoded, Picture, Place
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
-MAX_PIXELS = 200_000_000
-"""Larger pictures are refused before they are decoded."""
 
 
 def read_still(path: Path) -> np.ndarray:
@@ -25,12 +24,12 @@ def read_still(path: Path) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        FramekitError: The file is no picture, is damaged, or is larger than 200 megapixels.
+        FramekitError: The file is no picture, is damaged, or so large (some 179 megapixels) that Pillow takes it for a bomb.
     """
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise FramekitError(
                     f"claims to be {image.width}×{image.height} pixels, too large", where=path

@@ -5,11 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from framekit.errors import FramekitError, printable
 from framekit.sources.decoding import Decoded, Picture, Place
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
@@ -24,29 +28,23 @@ def read_still(path: Path) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        FramekitError: The file is no picture, is damaged, or so large (some 179 megapixels) that Pillow takes it for a bomb.
+        FramekitError: The file is no picture, is damaged, or is larger than Pillow's limit of 179 megapixels.
     """
     from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise FramekitError(
-                    f"claims to be {image.width}×{image.height} pixels, too large", where=path
-                )
-            upright = ImageOps.exif_transpose(image)
-            return _as_rgb(upright)
+            return _as_rgb(ImageOps.exif_transpose(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FramekitError(f"not a picture that can be read ({error_line(error)})", where=path) from None
 
 
-def _as_rgb(image: object) -> np.ndarray:
+def _as_rgb(image: Image.Image) -> np.ndarray:
     from PIL import Image
 
-    assert isinstance(image, Image.Image)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        levels = np.asarray(image).astype(np.uint32)
-        return np.repeat((levels >> 8).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
+        levels = np.rint(np.clip(np.asarray(image).astype(np.int64), 0, 65535) / 257)
+        return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))

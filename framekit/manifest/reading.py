@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +66,7 @@ class Manifest:
         return f"Manifest({str(self.root)!r}, {len(self.info.sources)} sources, {len(self)} pairs)"
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return sum(len(rows) for rows in self._kept.values())
 
     def __getitem__(self, position: int) -> Pair:
         return self.reader()[position]
@@ -81,7 +81,7 @@ class Manifest:
 
     def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The pairs that decisions leave in: all of `schema.PAIRS` but the pictures, or `columns`."""
-        return self._rows("pairs", PAIRS, columns).take(pa.array(self._kept_rows))
+        return self._rows("pairs", PAIRS, columns, rows=self._kept)
 
     def thumbnails(self, frame_ids: Collection[str]) -> dict[str, bytes]:
         """JPEGs of at most 256 pixels a side, by frame_id."""
@@ -120,31 +120,36 @@ class Manifest:
         Args:
             smoothed: Read the smoothed halves too; without them a pair costs half as much.
         """
-        return PairReader(self.root, self._kept, smoothed=smoothed)
+        places = [(path, int(row)) for path, rows in self._kept.items() for row in rows]
+        return PairReader(self.root, places, smoothed=smoothed)
 
     @cached_property
-    def _kept_rows(self) -> np.ndarray:
-        """Positions of the kept rows among all rows of the pair shards, in order."""
-        table = self._rows("pairs", PAIRS, ["pair_id", "frame_id"])
+    def _kept(self) -> dict[str, np.ndarray]:
+        """Shard path → positions of the pairs in it that decisions leave in."""
         out = pa.array(list(self.dropped), pa.string())
-        drop = pc.or_(pc.is_in(table["pair_id"], value_set=out), pc.is_in(table["frame_id"], value_set=out))
-        return np.flatnonzero(~drop.to_numpy())
-
-    @cached_property
-    def _kept(self) -> list[tuple[str, int]]:
-        """(shard path, row in it) of every kept pair."""
-        places: list[tuple[str, int]] = []
+        kept = {}
         for path in self._shards("pairs"):
-            places += [(path, row) for row in range(pq.read_metadata(self.root / path).num_rows)]
-        return [places[row] for row in self._kept_rows]
+            ids = self._read(path, ["pair_id", "frame_id"])
+            drop = pc.or_(*(pc.is_in(ids[column], value_set=out) for column in ("pair_id", "frame_id")))
+            kept[path] = np.flatnonzero(~drop.to_numpy())
+        return kept
 
     def _shards(self, table: str) -> list[str]:
         return sorted(shard.path for shard in self.info.shards if shard.path.startswith(table + "/"))
 
-    def _rows(self, table: str, schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
+    def _rows(
+        self,
+        table: str,
+        schema: pa.Schema,
+        columns: Sequence[str] | None,
+        rows: Mapping[str, np.ndarray] | None = None,
+    ) -> pa.Table:
         names = list(columns or [field.name for field in schema if not pa.types.is_struct(field.type)])
         wanted = pa.schema([schema.field(name) for name in names])
-        parts = [self._read(path, names).cast(wanted) for path in self._shards(table)]
+        parts = []
+        for path in self._shards(table):
+            part = self._read(path, names).cast(wanted)
+            parts.append(part if rows is None else part.take(pa.array(rows[path])))
         return pa.concat_tables(parts) if parts else wanted.empty_table()
 
     def _read(self, path: str, names: list[str]) -> pa.Table:

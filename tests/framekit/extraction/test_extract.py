@@ -1,0 +1,294 @@
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import framekit.manifest
+from framekit.errors import CommandError
+from framekit.extraction.extract import extract
+from framekit.images.edges import smooth_edges
+from framekit.images.encoding import decode
+from framekit.manifest.verifying import verify
+from framekit.options import ExtractOptions
+from tests.films import number_of, numbered_film, numbered_frame, write_film
+from tests.oracles.edge_smoothing import smooth_edges_pixel_by_pixel
+from tests.oracles.full_decode import every_by_full_decode
+
+OPTIONS = ExtractOptions(every=4, crop_size=64, crops_per_frame=3)
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Every file of a dataset by its content."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture(scope="module")
+def dataset(films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / "dataset"
+    return extract([str(films)], out, OPTIONS, workers=1)
+
+
+@pytest.fixture(scope="module")
+def manifest(dataset):
+    return framekit.manifest.open(dataset.root)
+
+
+def test_every_nth_frame_is_sampled_and_has_a_row(manifest):
+    rows = manifest.frames().to_pylist()
+    one = [row for row in rows if row["source"].startswith("one-")]
+    assert [row["frame_number"] for row in one] == list(range(0, 96, 4))
+    assert [row["seconds"] for row in one] == pytest.approx([n / 24 for n in range(0, 96, 4)])
+    assert len(rows) == 24 + 16
+
+
+def test_held_drawings_give_one_picture_each(manifest):
+    kept = [row for row in manifest.frames().to_pylist() if row["frame_id"] not in manifest.dropped]
+    assert len(kept) == 12 + 8
+    assert [row["frame_number"] // 8 for row in kept if row["source"].startswith("one-")] == list(range(12))
+
+
+def test_each_dropped_frame_says_why_and_what_stands_for_it(manifest):
+    rows = {row["frame_id"]: row for row in manifest.frames().to_pylist()}
+    assert len(manifest.dropped) == 20
+    for item, (reason, because_of) in manifest.dropped.items():
+        assert reason == "near-duplicate"
+        assert because_of not in manifest.dropped
+        assert rows[because_of]["sharpness"] >= rows[item]["sharpness"]
+        assert rows[because_of]["frame_number"] // 8 == rows[item]["frame_number"] // 8
+
+
+def test_crops_are_the_film_s_own_pixels_at_their_place(manifest, films):
+    pairs = manifest.pairs().to_pylist()
+    assert len(pairs) == len(manifest) == 20 * 3
+    for name in ("one.mp4", "two.mkv"):
+        oracle = every_by_full_decode(films / name, 4)
+        for row, pair in zip(pairs, manifest, strict=True):
+            if row["source"].startswith(name[:3]):
+                frame = oracle[row["frame_number"]][1]
+                x, y, size = row["crop_x"], row["crop_y"], row["crop_size"]
+                assert np.array_equal(pair.image, frame[y : y + size, x : x + size])
+                assert row["pair_id"] == pair.pair_id
+                assert (row["pts"], row["scale"], row["seed"]) == (oracle[row["frame_number"]][0], 1.0, 0)
+
+
+def test_smoothed_halves_are_what_the_oracle_makes_of_the_crops(manifest):
+    for position in range(0, len(manifest), 20):
+        pair = manifest[position]
+        slow = smooth_edges_pixel_by_pixel(pair.image)
+        assert np.abs(pair.smoothed.astype(int) - slow).max() <= 1
+    assert any((pair.image != pair.smoothed).any() for pair in manifest)
+
+
+def test_rows_say_where_they_come_from(dataset, manifest):
+    source = next(source for source in dataset.info.sources if source.id.startswith("one-"))
+    row = manifest.pairs().to_pylist()[0]
+    assert (row["source"], row["fingerprint"]) == (source.id, source.fingerprint)
+    assert source.facts["codec"] == "h264"
+    assert row["frame_id"] == f"{source.id}:{row['frame_number']}"
+    frames = {frame["frame_id"]: frame for frame in manifest.frames().to_pylist()}
+    assert row["hash"] == frames[row["frame_id"]]["hash"]
+
+
+def test_the_dataset_is_sound(manifest):
+    assert verify(manifest) == []
+
+
+def test_same_bytes_with_two_workers_and_any_order_of_sources(dataset, films, tmp_path):
+    words = [str(films / "two.mkv"), str(films / "one.mp4")]
+    extract(words, tmp_path / "two", OPTIONS, workers=2)
+    ours, theirs = digests(dataset.root), digests(tmp_path / "two")
+    assert ours == theirs
+
+
+def test_same_bytes_when_a_film_is_added_later(dataset, films, tmp_path):
+    extract([str(films / "two.mkv")], tmp_path / "grown", OPTIONS, workers=1)
+    run = extract([str(films)], tmp_path / "grown", OPTIONS, workers=1)
+    assert run.done_before == 1
+    assert digests(dataset.root) == digests(tmp_path / "grown")
+
+
+def test_running_again_does_nothing_again(dataset, films):
+    times = {
+        path: path.stat().st_mtime_ns
+        for path in dataset.root.rglob("*.parquet")
+        if path.parent != dataset.root
+    }
+    run = extract([str(films)], dataset.root, OPTIONS, workers=1)
+    assert run.done_before == 2
+    assert all(path.stat().st_mtime_ns == time_ for path, time_ in times.items())
+
+
+def test_same_bytes_after_being_killed_at_random_moments(dataset, films, tmp_path):
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "framekit.cli", "extract", str(films), "--out", str(out), "--every", "4"]
+    command += ["--crop-size", "64", "--crops-per-frame", "3", "--workers", "2"]
+    moments = random.Random(0)
+    for _ in range(6):
+        process = subprocess.Popen(
+            command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=moments.uniform(0.5, 2.5))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for path in out.rglob("*.parquet"):
+            assert not path.name.startswith(".") or path.suffix != ".parquet"
+        if (out / "dataset.json").exists():
+            json.loads((out / "dataset.json").read_text())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert digests(dataset.root) == digests(out)
+    assert not list(out.rglob(".*"))
+
+
+def test_the_seed_moves_the_crops_and_nothing_else(dataset, films, tmp_path):
+    other = extract([str(films)], tmp_path / "seeded", OPTIONS.model_copy(update={"seed": 7}), workers=1)
+    first, second = framekit.manifest.open(dataset.root), framekit.manifest.open(other.root)
+    assert first.frames().equals(second.frames())
+    places = [m.pairs(["crop_x", "crop_y"]).to_pylist() for m in (first, second)]
+    assert places[0] != places[1]
+
+
+def test_other_options_are_refused_and_named(dataset, films):
+    with pytest.raises(CommandError, match=r"--every 4 → 5.*another --out"):
+        extract([str(films)], dataset.root, OPTIONS.model_copy(update={"every": 5}), workers=1)
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(films, tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(CommandError, match="is no dataset"):
+        extract([str(films)], tmp_path, OPTIONS, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_films_are_reported_and_the_good_ones_done(films, tmp_path, workers):
+    folder = tmp_path / "mixed"
+    shutil.copytree(films, folder)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.avi").write_text("no film\n" * 100)
+    (folder / "cut.mp4").write_bytes((films / "one.mp4").read_bytes()[:3000])
+    run = extract([str(folder)], tmp_path / "out", OPTIONS, workers=workers)
+    assert {Path(problem.path).name for problem in run.info.problems} == {"empty.mp4", "text.avi", "cut.mp4"}
+    assert [source.id[:3] for source in run.info.sources] == ["one", "two"]
+    assert verify(framekit.manifest.open(run.root)) == []
+
+
+def test_two_films_of_one_name_and_one_film_under_two_names(films, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    shutil.copy(films / "one.mp4", tmp_path / "a/film.mp4")
+    shutil.copy(films / "two.mkv", tmp_path / "b/film.mkv")
+    shutil.copy(films / "one.mp4", tmp_path / "b/copy.mp4")
+    run = extract([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "out", OPTIONS, workers=1)
+    assert len(run.info.sources) == 2
+    assert len({source.id for source in run.info.sources}) == 2
+    assert any("is the same as" in note for note in run.notes)
+
+
+def test_the_same_film_in_another_codec_gives_near_duplicates_across_films(tmp_path):
+    frames = [numbered_frame(n // 8, seed=3) for n in range(64)]
+    write_film(tmp_path / "a.mp4", frames)
+    write_film(tmp_path / "b.avi", frames, codec="mpeg4", options={"b": "3000000"})
+    run = extract([str(tmp_path)], tmp_path / "out", OPTIONS, workers=1)
+    manifest = framekit.manifest.open(run.root)
+    sources = [drop.because_of.split(":")[0] != item.split(":")[0] for item, drop in manifest.dropped.items()]
+    assert sum(sources) == 8
+    assert run.info.totals["frames_kept"] == 8
+
+
+def test_black_frames_and_small_frames_are_left_out_with_their_reason(tmp_path):
+    black = [np.zeros((240, 320, 3), np.uint8)] * 8
+    write_film(tmp_path / "fade.mp4", [*black, *(numbered_frame(1) for _ in range(8))])
+    run = extract([str(tmp_path / "fade.mp4")], tmp_path / "fade", OPTIONS, workers=1)
+    assert run.dropped == {"flat": 2, "near-duplicate": 1}
+    large = OPTIONS.model_copy(update={"crop_size": 256})
+    run = extract([str(tmp_path / "fade.mp4")], tmp_path / "large", large, workers=1)
+    assert run.dropped == {"flat": 2, "near-duplicate": 1, "smaller than the crop": 1}
+    assert run.info.totals["pairs"] == 0
+
+
+def test_frame_height_shrinks_and_records_the_scale(films, tmp_path):
+    options = OPTIONS.model_copy(update={"frame_height": 120})
+    run = extract([str(films / "one.mp4")], tmp_path / "out", options, workers=1)
+    rows = framekit.manifest.open(run.root).pairs(["scale", "crop_x", "crop_y"]).to_pylist()
+    assert {row["scale"] for row in rows} == {0.5}
+    assert max(row["crop_x"] for row in rows) <= 160 - 64
+    assert max(row["crop_y"] for row in rows) <= 120 - 64
+
+
+def test_photos_have_groups_and_no_smoothed_half(tmp_path):
+    for group in ("people", "animals"):
+        (tmp_path / "photos" / group).mkdir(parents=True)
+        for number in range(2):
+            image = numbered_frame(number, seed=len(group))
+            cv2.imwrite(str(tmp_path / "photos" / group / f"{number}.png"), image[..., ::-1])
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    options = OPTIONS.model_copy(update={"smooth": False})
+    run = extract([str(tmp_path / "photos")], tmp_path / "out", options, workers=1)
+    manifest = framekit.manifest.open(run.root)
+    assert manifest.pairs(["group"])["group"].to_pylist() == ["animals"] * 6 + ["people"] * 6
+    assert all(pair.smoothed is None for pair in manifest)
+    assert manifest.frames(["name"])["name"].to_pylist()[0] == "animals/0.png"
+    assert run.info.problems[0].what.startswith("1 could not be read: broken.jpg")
+    assert not manifest.has_smoothed
+
+
+@pytest.mark.parametrize("encoding", ["jpeg:90", "webp:80"])
+def test_lossy_encodings_stay_near_the_crop(films, tmp_path, encoding):
+    options = OPTIONS.model_copy(update={"encoding": encoding})
+    lossy = framekit.manifest.open(
+        extract([str(films / "one.mp4")], tmp_path / "lossy", options, workers=1).root
+    )
+    exact = framekit.manifest.open(
+        extract([str(films / "one.mp4")], tmp_path / "exact", OPTIONS, workers=1).root
+    )
+    for ours, theirs in zip(lossy, exact, strict=True):
+        assert ours.pair_id == theirs.pair_id
+        assert np.abs(ours.image.astype(int) - theirs.image).mean() < 8
+    assert verify(lossy) == []
+
+
+def test_interrupted_work_is_a_dataset_that_opens(films, tmp_path):
+    out = tmp_path / "begun"
+    command = [sys.executable, "-m", "framekit.cli", "extract", str(films), "--out", str(out), "--every", "1"]
+    process = subprocess.Popen(
+        [*command, "--crop-size", "64"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "dataset.json").exists() and time.monotonic() < deadline and process.poll() is None:
+        pass
+    process.kill()
+    process.wait()
+    assert framekit.manifest.open(out).info.options["every"] == 1
+
+
+def test_decoded_thumbnails_show_the_frame(manifest):
+    row = manifest.frames(["frame_id", "frame_number"]).to_pylist()[5]
+    thumbnail = decode(manifest.thumbnails([row["frame_id"]])[row["frame_id"]])
+    assert thumbnail.shape == (192, 256, 3)
+    shown = cv2.resize(thumbnail, (320, 240), interpolation=cv2.INTER_NEAREST)
+    assert number_of(shown) == row["frame_number"] // 8
+
+
+def test_smoothing_is_of_the_stored_crop(manifest):
+    pair = manifest[3]
+    assert np.array_equal(pair.smoothed, smooth_edges(pair.image))
+
+
+def test_a_film_of_one_frame(tmp_path):
+    path = numbered_film(tmp_path / "one-frame.mp4", 1)
+    run = extract([str(path)], tmp_path / "out", OPTIONS, workers=1)
+    assert run.info.totals["frames_sampled"] == run.info.totals["frames_kept"] == 1

@@ -19,7 +19,7 @@ from framekit.audit.measures import measure_dataset
 from framekit.audit.report import report_lines
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.extract import extract
-from framekit.files import write_text
+from framekit.files import sha256_of, write_text
 from framekit.sources.finding import find_sources
 from framekit.terminal.commands import say
 from framekit.terminal.progress import Progress
@@ -51,13 +51,14 @@ class Stage:
         name: Of the stage and its stamp.
         output: File or folder that it makes.
         made_with: Plain JSON values; when they differ from the stamp's the stage has to be made anew.
-        make: Makes `output`, or goes on with what an interrupted run left of it.
+        make: Makes `output`, or goes on with what an interrupted run left of it. Gives a line for each thing
+            that failed while the rest was done.
     """
 
     name: str
     output: Path
     made_with: dict[str, Any]
-    make: Callable[[], None]
+    make: Callable[[], list[str] | None]
 
 
 def carry_out(run: Run, *, overwrite: bool = False) -> Path:
@@ -85,12 +86,14 @@ def carry_out(run: Run, *, overwrite: bool = False) -> Path:
             before = None
         if before and before["done"] and stage.output.exists():
             say(f"── {stage.name}: done already")
+            run.problems += before["problems"]
             continue
         say(f"── {stage.name}")
         stamps.mkdir(parents=True, exist_ok=True)
         _write_stamp(stamp, stage, done=False)
-        stage.make()
-        _write_stamp(stamp, stage, done=True)
+        problems = stage.make() or []
+        _write_stamp(stamp, stage, done=True, problems=problems)
+        run.problems += problems
     return run.root / "index.html"
 
 
@@ -110,7 +113,7 @@ def stages(run: Run) -> Iterator[Stage]:
     yield Stage("audit", root / "audit.json", datasets, lambda: _audit(root))
     options = recipe.train.model_dump(mode="json")
     yield Stage("train", root / "model", datasets | {"options": options}, lambda: _train(run))
-    model = json.loads((root / "model" / "run.json").read_text(encoding="utf-8"))
+    model = sha256_of(root / "model" / "generator.safetensors")
     chosen = _photos_to_stylize(run)
     to_stylize = {"model": model, "photos": [str(path) for path in chosen]}
     yield Stage("stylize", root / "stylized", to_stylize, lambda: _stylize(run, chosen))
@@ -148,14 +151,15 @@ def _lay_out_photos(folder: Path) -> None:
     lay_out_photos(folder)
 
 
-def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> None:
+def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> list[str]:
     made = extract(words, run.root / name, sources.extraction, workers=run.workers)
-    run.problems += [f"{problem.path}: {problem.what}" for problem in made.info.problems]
-    for problem in made.info.problems:
-        say(f"problem: {problem.path}: {problem.what}")
+    problems = [f"{problem.path}: {problem.what}" for problem in made.info.problems]
     if not made.info.totals["pairs"]:
         advice = "see the reasons with: framekit audit " + str(run.root / name)
+        for problem in problems:
+            say(f"problem: {problem}")
         raise FramekitError("no pictures to train on came out of these sources", where=name, advice=advice)
+    return problems
 
 
 def _audit(root: Path) -> None:
@@ -201,27 +205,26 @@ def _photos_to_stylize(run: Run) -> list[Path]:
     return [photos[index * len(photos) // count] for index in range(count)]
 
 
-def _stylize(run: Run, photos: list[Path]) -> None:
+def _stylize(run: Run, photos: list[Path]) -> list[str]:
     from cartoongan.stylize import load, stylize_paths
 
     if (run.root / "stylized").exists():
         shutil.rmtree(run.root / "stylized")
     summary = stylize_paths(load(run.root / "model", run.recipe.stylize), photos, run.root / "stylized")
-    for line in summary.failed:
-        say(f"problem: {line}")
-    run.problems += summary.failed
+    return summary.failed
 
 
 def _read_stamp(path: Path) -> dict[str, Any] | None:
     try:
         stamp = json.loads(path.read_text(encoding="utf-8"))
-        return {"made_with": stamp["made_with"], "done": stamp["done"] is True}
+        problems = [str(problem) for problem in stamp["problems"]]
+        return {"made_with": stamp["made_with"], "done": stamp["done"] is True, "problems": problems}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write_stamp(path: Path, stage: Stage, *, done: bool) -> None:
-    stamp = {"made_with": stage.made_with, "done": done}
+def _write_stamp(path: Path, stage: Stage, *, done: bool, problems: Sequence[str] = ()) -> None:
+    stamp = {"made_with": stage.made_with, "done": done, "problems": list(problems)}
     write_text(path, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
 
 

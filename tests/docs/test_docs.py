@@ -10,12 +10,15 @@ from functools import cache
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 
 import cartoongan.cli
 import framekit.cli
 import pipelines.__main__
 from cartoongan.options import StylizeOptions, TrainOptions
+from framekit.extraction.extract import extract
 from framekit.manifest import schema
 from framekit.options import ExtractOptions
 from pipelines.recipe import load_recipe
@@ -188,6 +191,31 @@ def test_python_names_exist(page, text):
     for name in ours:
         if name.split(".")[0] in ("framekit", "cartoongan", "pipelines"):
             assert exists(name), name
+
+
+@pytest.mark.parametrize("text", [text for page, text in blocks("python") if page == "docs/manifest.md"])
+def test_reading_a_dataset_runs(text, cartoons, tmp_path, monkeypatch):
+    if "to_pandas" in text:
+        pytest.importorskip("pandas")
+    if "import datasets" in text:
+        pytest.importorskip("datasets")
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.chdir(cartoons.parent)
+    monkeypatch.setattr("PIL.Image.Image.show", lambda _image: None)
+    exec(compile(text, "docs/manifest.md", "exec"), {})
+
+
+@pytest.fixture(scope="module")
+def cartoons(tmp_path_factory):
+    """A tiny dataset in a folder called `cartoons`."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "drawings").mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(3):
+        blocks_of_colour = generator.integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(blocks_of_colour.repeat(36, 0).repeat(36, 1)).save(folder / f"drawings/{number}.png")
+    extract([str(folder / "drawings")], folder / "cartoons", ExtractOptions(), workers=1)
+    return folder / "cartoons"
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("toml"))

@@ -9,19 +9,37 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WINDOW = 1 << 20  # bytes
+UNFINISHED = ".framekit-*.tmp"
+"""What `whole_file` calls the files that it has not finished."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes its place when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A digest, not the name itself: names may be as long as the file system allows.
+    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
+    temporary = path.with_name(f".framekit-{short}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)  # else a power failure may forget the renaming
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half-written in `folder`, not below it."""
+    for remains in folder.glob(UNFINISHED):
+        remains.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ def numbered_frame(number: int, *, width: int = 320, height: int = 240, seed: in
     """(H, W, 3) uint8 RGB: a drawing that changes with `number`, which is written along the top in blocks."""
     generator = np.random.default_rng([seed, number])
     image = np.full((height, width, 3), generator.integers(90, 230, 3), np.uint8)
+    image[:, ::24] = image[:, 1::24] = 30  # stripes, so that no crop is flat
     for _ in range(6):
         centre = (int(generator.integers(0, width)), int(generator.integers(height // 6, height)))
         radius = int(generator.integers(8, 60))

@@ -18,7 +18,7 @@ from framekit.extraction.deciding import rule_decisions
 from framekit.extraction.executors import default_workers, run_segments
 from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
 from framekit.extraction.segment import shard_paths
-from framekit.files import sha256_of
+from framekit.files import clear_unfinished, sha256_of
 from framekit.manifest.card import card
 from framekit.manifest.decisions import by_people
 from framekit.manifest.reading import Manifest, read_info
@@ -152,8 +152,8 @@ def _start(out: Path, info: DatasetInfo) -> None:
     """Put down what is being made before making it, and clear away what a killed run left half-written."""
     for name in ("frames", "pairs"):
         (out / name).mkdir(parents=True, exist_ok=True)
-        for remains in (out / name).glob(".*.tmp"):
-            remains.unlink(missing_ok=True)
+        clear_unfinished(out / name)
+    clear_unfinished(out)
     write_info(out, info)
 
 

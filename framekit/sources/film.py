@@ -77,7 +77,9 @@ def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise FramekitError("no such file", where=path)
     try:
         # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.
+        lenient: dict[str, Any] = {"metadata_errors": "replace"}
+        container = av.open(f"file:{path}", **(lenient if int(av.__version__.split(".")[0]) < 19 else {}))
     except (av.error.FFmpegError, ValueError) as error:
         empty = path.is_file() and path.stat().st_size == 0
         what = "the file is empty" if empty else f"not a film that FFmpeg can read ({reason(error)})"
@@ -132,7 +134,7 @@ def read_facts(path: Path) -> FilmFacts:
             matrix=MATRICES.get(matrix_of(frame), str(matrix_of(frame))),
             range=RANGES.get(frame.color_range, "limited"),
             untagged=frame.colorspace == 2,
-            frame_rate=str(stream.average_rate or ""),
+            frame_rate=str(_fraction(stream.average_rate) or ""),
             seconds=round(_stated_seconds(container, stream), 3),
             stated_frames=_stated_frames(container, stream),
         )
@@ -140,8 +142,13 @@ def read_facts(path: Path) -> FilmFacts:
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
     """Width of a pixel over its height; 1 when the film doesn't say, or says nonsense."""
-    aspect = stream.sample_aspect_ratio
-    return Fraction(aspect) if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+    aspect = _fraction(stream.sample_aspect_ratio)
+    return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+
+
+def _fraction(value: Any) -> Fraction | None:
+    """None for what is unknown: PyAV gives None up to 18 and a rational that is false from 19 on."""
+    return Fraction(value.numerator, value.denominator) if value else None
 
 
 def reason(error: BaseException) -> str:

@@ -16,6 +16,8 @@ film for them would soften every line to move none by a visible amount."""
 HD_LINES = 720
 BT709, BT601 = 1, 5  # swscale's names of the matrices
 UNTAGGED = 2
+# swscale's flags by number, since PyAV 17 has no names for all: bicubic, full chroma, exact rounding.
+SCALING = 0x4 | 0x2000 | 0x4000 | 0x40000 | 0x80000
 
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarray:
@@ -31,16 +33,13 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
     Returns:
         (H, W, 3) uint8 RGB, upright, with square pixels.
     """
-    from av.video.reformatter import Interpolation
-
     width, height = square_size(frame.width, frame.height, pixel_aspect)
-    flags = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     rgb = frame.reformat(
         width=width,
         height=height,
         format="rgb24",
         src_colorspace=matrix_of(frame),
-        interpolation=flags | Interpolation.FULL_CHR_H_INP | Interpolation.BITEXACT,
+        interpolation=SCALING,
     )
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame.rotation)))
 

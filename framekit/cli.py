@@ -96,7 +96,7 @@ def extract(
         print_json(made.as_json())
     else:
         _print_extraction(made)
-    sys.exit(1 if made.info.problems else 0)
+    sys.exit(1 if made.problems else 0)
 
 
 @main.command()
@@ -179,7 +179,7 @@ def _print_extraction(made: Extraction) -> None:
         click.echo("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in made.dropped.most_common()))
     for note in made.notes:
         click.echo(f"note: {note}")
-    for problem in made.info.problems:
+    for problem in made.problems:
         say(f"problem: {problem.path}: {problem.what}")
     name = printable(made.root)
     domains = (

@@ -23,7 +23,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)  # else a power failure may forget the renaming
+        if os.name == "posix":  # else a power failure may forget the renaming
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

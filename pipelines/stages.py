@@ -153,7 +153,7 @@ def _lay_out_photos(folder: Path) -> None:
 
 def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> list[str]:
     made = extract(words, run.root / name, sources.extraction, workers=run.workers)
-    problems = [f"{problem.path}: {problem.what}" for problem in made.info.problems]
+    problems = [f"{problem.path}: {problem.what}" for problem in made.problems]
     if not made.info.totals["pairs"]:
         advice = "see the reasons with: framekit audit " + str(run.root / name)
         for problem in problems:

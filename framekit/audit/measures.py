@@ -45,6 +45,7 @@ class Figures:
         quantiles: For each measure its 0, 5, 25, 50, 75, 95 and 100 % quantiles over kept frames.
         sources: What each source gave, in order.
         problems: One line for each source that failed in whole or in part.
+        finished: Whether the extraction ran to its end; if not there is more than is counted here.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Figures:
     quantiles: dict[str, list[float]]
     sources: list[SourceFigures]
     problems: list[str]
+    finished: bool
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -82,6 +84,7 @@ def measure_dataset(manifest: Manifest) -> Figures:
         quantiles={name: _quantiles(frames[name].to_numpy()[kept]) for name in MEASURES if kept.any()},
         sources=per_source,
         problems=[f"{problem.path}: {problem.what}" for problem in manifest.info.problems],
+        finished=manifest.info.finished,
     )
 
 

@@ -15,6 +15,8 @@ def report_lines(figures: Figures) -> Iterator[str]:
     """The report, line by line: what there is, what was left out, per source, what is worth doing."""
     made_from = f"{figures.kept:,} of {figures.sampled:,} sampled frames"
     yield f"{figures.dataset}: {figures.pairs:,} pairs from {made_from}"
+    if not figures.finished:
+        yield "unfinished: the extraction was interrupted; run the same framekit extract again to complete it"
     if figures.dropped:
         yield "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in figures.dropped.items())
     if figures.groups:
@@ -36,12 +38,14 @@ def report_lines(figures: Figures) -> Iterator[str]:
 
 
 def _advice(figures: Figures) -> Iterator[str]:
+    films = [source for source in figures.sources if source.kind == "film"]
+    if not films:
+        return
     if figures.pairs < FEW_PAIRS:
         yield (
             f"{figures.pairs:,} pairs are few for a style (the paper used some 4,000 to 6,000 pictures): "
             "add films, or take more frames with a smaller --every or more --crops-per-frame in a new dataset"
         )
-    films = [source for source in figures.sources if source.kind == "film"]
     largest = max(films, key=lambda source: source.pairs, default=None)
     if largest and len(films) > 1 and largest.pairs > figures.pairs / 2:
         yield f"{largest.id} gives {largest.pairs / figures.pairs:.0%} of the pairs: add others for balance"

@@ -20,21 +20,21 @@ def rule_decisions(frames: pa.Table, max_distance: int) -> list[dict[str, Any]]:
         frames: Rows of `schema.FRAMES` in source order, with frame_id, hash, sharpness, reason, duplicate_of.
         max_distance: Bits in which hashes of near-duplicates may differ.
     """
-    without_pairs = frames.filter(pc.is_valid(frames["reason"])).select(
-        ["frame_id", "reason", "duplicate_of"]
-    )
-    rows = [
-        drop(row["frame_id"], row["reason"], by=_rule(row["reason"]), because_of=row["duplicate_of"])
-        for row in without_pairs.to_pylist()
-    ]
     with_pairs = frames.filter(pc.is_null(frames["reason"]))
     ids = with_pairs["frame_id"].to_pylist()
     firsts = group_near_identical(with_pairs["hash"].to_numpy(), max_distance)
     chosen = sharpest_of_groups(firsts, with_pairs["sharpness"].to_numpy())
-    for position in np.flatnonzero(chosen != np.arange(len(ids))):
-        stands_for_it = ids[chosen[position]]
-        rows.append(drop(ids[position], DUPLICATE, by=_rule(DUPLICATE), because_of=stands_for_it))
-    return rows
+    stands_for = {ids[i]: ids[chosen[i]] for i in np.flatnonzero(chosen != np.arange(len(ids)))}
+    rows = []
+    without_pairs = frames.filter(pc.is_valid(frames["reason"])).select(
+        ["frame_id", "reason", "duplicate_of"]
+    )
+    for row in without_pairs.to_pylist():
+        kept = stands_for.get(row["duplicate_of"], row["duplicate_of"])  # never one that is left out itself
+        rows.append(drop(row["frame_id"], row["reason"], by=_rule(row["reason"]), because_of=kept))
+    return rows + [
+        drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=kept) for id_, kept in stands_for.items()
+    ]
 
 
 def _rule(reason: str) -> str:

@@ -87,6 +87,7 @@ def _one_pool(
     # Longest first, so that no worker is left alone with a long film at the end.
     ordered = sorted(segments, key=lambda segment: -segment.pictures)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
+    others = set(multiprocessing.active_children())
     try:
         running = {pool.submit(_work, segment, options, root): segment for segment in ordered}
         while running:
@@ -96,6 +97,11 @@ def _one_pool(
                 segment = running.pop(future)
                 if not isinstance(future.exception(), BrokenProcessPool):
                     yield segment, _error(future)
+    except BaseException:
+        # Shards under way are begun anew another time: nobody has to wait for them.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -38,6 +38,7 @@ class Extraction:
         info: Its dataset.json.
         options: What it is made of.
         dropped: Frames left out, counted by reason.
+        problems: What failed of the sources named in this run; dataset.json keeps earlier ones too.
         done_before: Segments that an earlier run had done.
         notes: Things worth knowing that are no problems.
     """
@@ -46,6 +47,7 @@ class Extraction:
     info: DatasetInfo
     options: ExtractOptions
     dropped: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
     done_before: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Extraction:
             "sources": len(self.info.sources),
             "totals": self.info.totals,
             "dropped": dict(self.dropped),
-            "problems": [problem.model_dump() for problem in self.info.problems],
+            "problems": [problem.model_dump() for problem in self.problems],
             "notes": self.notes,
         }
 
@@ -112,7 +114,7 @@ def extract(
             if error is not None:
                 failed.append(_failed(segment, error))
     done_before = len(plan.segments) - len(pending)
-    return _finish(Extraction(out, info, options, done_before=done_before, notes=notes), failed)
+    return _finish(Extraction(out, info, options, done_before=done_before, notes=notes), plan, failed)
 
 
 def _open_or_begin(out: Path, options: ExtractOptions) -> DatasetInfo:
@@ -154,6 +156,7 @@ def _start(out: Path, info: DatasetInfo) -> None:
         (out / name).mkdir(parents=True, exist_ok=True)
         clear_unfinished(out / name)
     clear_unfinished(out)
+    info.finished = False
     write_info(out, info)
 
 
@@ -168,25 +171,17 @@ def _failed(segment: Segment, error: Exception) -> Problem:
     return problem_of(segment.source.path, error)
 
 
-def _finish(run: Extraction, failed: list[Problem]) -> Extraction:
+def _finish(run: Extraction, plan: Plan, failed: list[Problem]) -> Extraction:
     """Write decisions, dataset.json and the card from the shards that are there."""
     root, info = run.root, run.info
-    info.problems, info.shards, decoded = list(failed), [], 0
-    done = []
-    for source in info.sources:
-        shards = sorted((root / "frames").glob(f"{source.id}-*.parquet"))
-        for path in shards:
-            facts = _footer(path)
-            info.shards += _shard_infos(path, facts)
-            decoded += facts["decoded"]
-            if facts["damaged"]:
-                lines = "; ".join(facts["damage"][:3])
-                info.problems.append(
-                    Problem(path=source.path, what=f"{facts['damaged']} could not be read: {lines}")
-                )
-        if shards:
-            done.append(source)
-    info.sources = done
+    decoded, damaged = _collect_shards(root, info)
+    now = {source.id for source in plan.sources}
+    run.problems = _in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
+    named_now = {problem.path for problem in failed} | {source.info.path for source in plan.sources}
+    settled = named_now | {source.path for source in info.sources}
+    earlier = [problem for problem in info.problems if problem.path not in settled]
+    info.problems = _in_order([*earlier, *failed, *damaged.values()])
+
     manifest = Manifest(root, info)
     frames = manifest.frames(["frame_id", "hash", "sharpness", "reason", "duplicate_of"])
     rows = rule_decisions(frames, info.options["dedup_distance"])
@@ -201,9 +196,38 @@ def _finish(run: Extraction, failed: list[Problem]) -> Extraction:
         "pairs_left_out": sum(s.rows for s in info.shards if s.path.startswith("pairs/")) - len(manifest),
         "bytes": sum(shard.bytes for shard in info.shards),
     }
-    write_info(root, info)
     write_text(root / "README.md", card(info))
+    info.finished = True
+    write_info(root, info)
     return run
+
+
+def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Problem]]:
+    """List the shards that are there in `info`, and drop sources that gave none.
+
+    Returns:
+        Pictures decoded, and a problem for each source of which something could not be read, by its id.
+    """
+    decoded, damaged, done = 0, {}, []
+    info.shards = []
+    for source in info.sources:
+        shards = sorted((root / "frames").glob(f"{source.id}-[0-9][0-9][0-9][0-9].parquet"))
+        footers = [_footer(path) for path in shards]
+        for path, facts in zip(shards, footers, strict=True):
+            info.shards += _shard_infos(path, facts)
+            decoded += facts["decoded"]
+        count = sum(facts["damaged"] for facts in footers)
+        if count:
+            lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
+            damaged[source.id] = Problem(path=source.path, what=f"{count} could not be read: {lines}")
+        if shards:
+            done.append(source)
+    info.sources = done
+    return decoded, damaged
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.path, problem.what))
 
 
 def _footer(path: Path) -> dict[str, Any]:

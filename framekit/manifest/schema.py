@@ -137,3 +137,4 @@ class DatasetInfo(BaseModel):
     shards: list[ShardInfo] = []
     problems: list[Problem] = []
     totals: dict[str, int] = {}
+    finished: bool = False  # false while shards are made, and after an interruption

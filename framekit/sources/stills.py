@@ -15,7 +15,9 @@ from framekit.sources.decoding import Decoded, Picture, Place
 if TYPE_CHECKING:
     from PIL import Image
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm"}
+)
 
 
 def read_still(path: Path) -> np.ndarray:

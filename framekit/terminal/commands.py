@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -43,6 +46,8 @@ class Program(click.Group):
         """Run the command line and exit with the code that the conventions give."""
         self.debug = False
         more["standalone_mode"] = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _stop)  # ends as Ctrl-C does: workers stopped, one line
         sys.exit(self._exit_code(args, *rest, **more))
 
     def _exit_code(self, args: Sequence[str] | None, *rest: Any, **more: Any) -> int:
@@ -67,6 +72,10 @@ class Program(click.Group):
         if self.debug:
             traceback.print_exc()
         say(f"error: {_one_line(error)}")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _one_line(error: Exception) -> str:

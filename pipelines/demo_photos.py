@@ -1,4 +1,4 @@
-"""Photos for the demo, from a package: scikit-image's free pictures of a person, an animal and things."""
+"""Photos for the demo, from a package: scikit-image's free pictures (NASA's, and CC0)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from framekit.errors import FramekitError
 GROUPS = {
     "people": ("astronaut.png",),
     "animals": ("chelsea.png",),
-    "things": ("coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg"),
+    "things": ("coffee.png", "rocket.jpg"),
 }
 """Group → files in scikit-image's data folder; their sources and licences are in its README."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import framekit.manifest
 from cartoongan.pictures import find_pictures
+from framekit.errors import printable
 from framekit.files import write_text
 from framekit.images.encoding import encode
 from framekit.manifest import Manifest
@@ -168,7 +169,7 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
 
 def _samples(folder: Path) -> list[dict[str, str]]:
     """The first and the last sample grid."""
-    grids = sorted(folder.glob("step-*.png"))
+    grids = sorted(folder.glob("step-*.png"), key=lambda grid: int(grid.stem[5:]))
     shown = dict.fromkeys([*grids[:1], *grids[-1:]])
     return [{"step": f"{int(grid.stem[5:]):,}", "picture": _file_uri(grid)} for grid in shown]
 
@@ -176,7 +177,7 @@ def _samples(folder: Path) -> list[dict[str, str]]:
 def _stylized(folder: Path, photos: Sequence[Path]) -> list[dict[str, str]]:
     """Each photo with its cartoon; photos that failed are passed over."""
     return [
-        {"name": photo.name, "photo": _file_uri(photo), "cartoon": _file_uri(cartoon)}
+        {"name": printable(photo.name), "photo": _file_uri(photo), "cartoon": _file_uri(cartoon)}
         for photo, cartoon in find_pictures(photos, folder)
         if cartoon.exists()
     ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cartoongan.options import StylizeOptions, TrainOptions
 from framekit.errors import CommandError, FramekitError
@@ -26,6 +26,11 @@ class Sources(ExtractOptions):
         min_length=1,
         description="Films, image folders, globs; demo:film and demo:photos come with the program.",
     )
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def extraction(self) -> ExtractOptions:
@@ -45,7 +50,7 @@ class Stylizing(StylizeOptions):
 class Recipe(BaseModel):
     """A whole run. Unknown options are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     title: str = Field(max_length=200, description="Heads the gallery.")
     out: str = Field(min_length=1, description="The run's folder, from where the command is given.")
@@ -64,6 +69,14 @@ class Recipe(BaseModel):
         return self
 
 
+def find_recipe(word: str) -> Path:
+    """A recipe's file, or the one of that name that comes with the program (demo, shinkai, miyazaki)."""
+    own = Path(word)
+    packaged = Path(__file__).with_name(f"{word}.toml")
+    known = {path.stem for path in packaged.parent.glob("*.toml")}
+    return packaged if word in known and not own.is_file() else own
+
+
 def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str] | None = None) -> Recipe:
     """Read a recipe and apply changes to it.
 
@@ -78,12 +91,14 @@ def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str]
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CommandError("no such recipe", where=path, advice="see the recipes in pipelines/") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(
+            "no such recipe", where=path, advice="give a TOML file, or demo, shinkai or miyazaki"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CommandError(f"not a recipe that can be read ({error})", where=path) from None
     for change in changes:
         _apply(values, change)
-    if films:
+    if films is not None:
         values.setdefault("cartoons", {})["sources"] = list(films)
     try:
         recipe: Recipe = validated(Recipe, values)
@@ -105,7 +120,9 @@ def _apply(values: dict[str, Any], change: str) -> None:
 
 
 def _toml_value(text: str) -> Any:
+    if "\n" in text:
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text

@@ -1,17 +1,15 @@
 """A recipe's stages in order: films → datasets → audit → training → stylized photos → gallery.
 
-A stage is skipped when it is done with the same options and inputs. What it was made with stands in a
-stamp, RUN/stages/<name>.json.
+A stage is skipped when it is done with the same options and inputs: see stage.py.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import framekit.manifest
 from framekit import __version__
@@ -19,12 +17,13 @@ from framekit.audit.measures import measure_dataset
 from framekit.audit.report import report_lines
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.extract import extract
-from framekit.files import sha256_of, write_text
+from framekit.files import fingerprint_of, sha256_of, write_text
 from framekit.sources.finding import find_sources
 from framekit.terminal.commands import say
 from framekit.terminal.progress import Progress
 from pipelines.gallery import write_gallery
 from pipelines.recipe import DEMO_FILM, DEMO_PHOTOS, Recipe, Sources
+from pipelines.stage import Stage, carry_out, clear_discarded, refuse_what_is_not_ours, stamped
 
 
 @dataclass
@@ -43,57 +42,38 @@ class Run:
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One step of a run.
-
-    Attributes:
-        name: Of the stage and its stamp.
-        output: File or folder that it makes.
-        made_with: Plain JSON values; when they differ from the stamp's the stage has to be made anew.
-        make: Makes `output`, or goes on with what an interrupted run left of it. Gives a line for each thing
-            that failed while the rest was done.
-    """
-
-    name: str
-    output: Path
-    made_with: dict[str, Any]
-    make: Callable[[], list[str] | None]
+OUTPUTS = {
+    "cartoons": "cartoons",
+    "photos": "photos",
+    "audit": "audit.json",
+    "train": "model",
+    "stylize": "stylized",
+    "gallery": "index.html",
+}
+"""What each stage makes, in the run's folder."""
 
 
-def carry_out(run: Run, *, overwrite: bool = False) -> Path:
+def make_gallery(run: Run, *, overwrite: bool = False) -> Path:
     """Carry out the stages of a run that are not done yet.
 
     Args:
-        run: The recipe and where it goes.
+        run: The recipe and where it goes; its `problems` are filled.
         overwrite: Make stages anew whose options or inputs have changed, deleting what they had made.
 
     Returns:
         The gallery's index.html.
 
     Raises:
-        CommandError: A stage was made with other options and `overwrite` is off.
+        CommandError: A stage was made with other options and `overwrite` is off, or the run's folder holds
+            something that is not this recipe's.
         FramekitError: A stage failed.
     """
-    stamps = run.root / "stages"
+    clear_discarded(run.root)
+    for name, output in OUTPUTS.items():
+        if not stamped(name, run.root):
+            refuse_what_is_not_ours(run.root / output)
     for stage in stages(run):
-        stamp = stamps / f"{stage.name}.json"
-        before = _read_stamp(stamp)
-        if before and before["made_with"] != _plain(stage.made_with):
-            if not overwrite:
-                raise _stale(stage, before["made_with"])
-            _delete(stage.output)
-            before = None
-        if before and before["done"] and stage.output.exists():
-            say(f"── {stage.name}: done already")
-            run.problems += before["problems"]
-            continue
-        say(f"── {stage.name}")
-        stamps.mkdir(parents=True, exist_ok=True)
-        _write_stamp(stamp, stage, done=False)
-        problems = stage.make() or []
-        _write_stamp(stamp, stage, done=True, problems=problems)
-        run.problems += problems
+        run.problems += carry_out(stage, run.root, overwrite=overwrite)
     return run.root / "index.html"
 
 
@@ -101,35 +81,58 @@ def stages(run: Run) -> Iterator[Stage]:
     """The stages of a run. Each is planned when those before it are done: their digests are its inputs."""
     recipe, root = run.recipe, run.root
     demo = [*recipe.cartoons.sources, *recipe.photos.sources, *recipe.stylize.photos]
+    version = {"framekit": __version__}
     if DEMO_FILM in demo:
         film = root / "sources" / "demo-film.mp4"
-        yield Stage("demo-film", film, {"framekit": __version__}, lambda: _draw_film(film))
+        yield Stage("demo-film", film, version, lambda: _draw_film(film), quick=True)
     if DEMO_PHOTOS in demo:
         photos = root / "sources" / "demo-photos"
-        yield Stage("demo-photos", photos, {"framekit": __version__}, lambda: _lay_out_photos(photos))
+        yield Stage("demo-photos", photos, version, lambda: _lay_out_photos(photos), quick=True)
     yield _extraction(run, "cartoons", recipe.cartoons)
     yield _extraction(run, "photos", recipe.photos)
     datasets = {name: framekit.manifest.open(root / name).digest for name in ("cartoons", "photos")}
-    yield Stage("audit", root / "audit.json", datasets, lambda: _audit(root))
-    options = recipe.train.model_dump(mode="json")
-    yield Stage("train", root / "model", datasets | {"options": options}, lambda: _train(run))
+    yield Stage("audit", root / OUTPUTS["audit"], datasets, lambda: _audit(root), quick=True)
+    yield _training(run, datasets)
     model = sha256_of(root / "model" / "generator.safetensors")
     chosen = _photos_to_stylize(run)
-    to_stylize = {"model": model, "photos": [str(path) for path in chosen]}
-    yield Stage("stylize", root / "stylized", to_stylize, lambda: _stylize(run, chosen))
+    to_stylize = {"model": model, "photos": _fingerprints(chosen)}
+    yield Stage("stylize", root / OUTPUTS["stylize"], to_stylize, lambda: _stylize(run, chosen), quick=True)
     shown = datasets | to_stylize | {"title": recipe.title}
-    yield Stage("gallery", root / "index.html", shown, lambda: write_gallery(root, recipe.title, chosen))
+    gallery = root / OUTPUTS["gallery"]
+    yield Stage("gallery", gallery, shown, lambda: write_gallery(root, recipe.title, chosen), quick=True)
 
 
 def _extraction(run: Run, name: str, sources: Sources) -> Stage:
     words = _located(run, sources.sources)
+    for word in words:
+        if Path(word).is_dir() and run.root.resolve().is_relative_to(Path(word).resolve()):
+            advice = "choose another folder for the run with --set out=FOLDER"
+            raise CommandError(
+                "lies inside a folder that pictures are taken from", where=run.root, advice=advice
+            )
     found = find_sources(words)
     files = [*found.films, *(folder / still for folder, stills in found.stills.items() for still in stills)]
-    made_with = {
-        "options": sources.extraction.model_dump(mode="json"),
-        "files": [[str(path), path.stat().st_size] for path in sorted(files)],
-    }
+    made_with = {"options": sources.extraction.model_dump(mode="json"), "files": _fingerprints(sorted(files))}
     return Stage(name, run.root / name, made_with, lambda: _extract(run, name, words, sources))
+
+
+def _training(run: Run, datasets: dict[str, str]) -> Stage:
+    from cartoongan.trainer import FREE_TO_CHANGE
+
+    options = run.recipe.train.model_dump(mode="json")
+    # Other features are another model, though the trainer could tell them by their digest only.
+    fixed = {
+        k: v for k, v in options.items() if k not in FREE_TO_CHANGE - {"vgg_weights", "untrained_features"}
+    }
+    goal = {name: options[name] for name in ("epochs", "max_steps")}
+    return Stage(
+        "train", run.root / OUTPUTS["train"], datasets | {"options": fixed}, lambda: _train(run), goal
+    )
+
+
+def _fingerprints(paths: Sequence[Path]) -> list[list[str]]:
+    """Name and fingerprint of files: where they lie does not matter."""
+    return [[printable(path.name), fingerprint_of(path) if path.is_file() else ""] for path in paths]
 
 
 def _located(run: Run, words: Sequence[str]) -> list[str]:
@@ -212,47 +215,3 @@ def _stylize(run: Run, photos: list[Path]) -> list[str]:
         shutil.rmtree(run.root / "stylized")
     summary = stylize_paths(load(run.root / "model", run.recipe.stylize), photos, run.root / "stylized")
     return summary.failed
-
-
-def _read_stamp(path: Path) -> dict[str, Any] | None:
-    try:
-        stamp = json.loads(path.read_text(encoding="utf-8"))
-        problems = [str(problem) for problem in stamp["problems"]]
-        return {"made_with": stamp["made_with"], "done": stamp["done"] is True, "problems": problems}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write_stamp(path: Path, stage: Stage, *, done: bool, problems: Sequence[str] = ()) -> None:
-    stamp = {"made_with": stage.made_with, "done": done, "problems": list(problems)}
-    write_text(path, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
-
-
-def _stale(stage: Stage, before: dict[str, Any]) -> CommandError:
-    changes = ", ".join(_changes(before, _plain(stage.made_with)))
-    return CommandError(
-        f"made before with other options or inputs ({changes})",
-        where=stage.output,
-        advice="run with --overwrite to make it and what follows anew, or with --set out=FOLDER elsewhere",
-    )
-
-
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    for name in sorted(before.keys() | now.keys()):
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _changes(old, new)
-        elif old != new:
-            short = all(isinstance(value, int | float | str | None) for value in (old, new))
-            yield f"{name}: {printable(old)} → {printable(new)}" if short else name
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

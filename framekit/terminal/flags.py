@@ -72,7 +72,8 @@ def _fault_line(fault: Any, model: type[BaseModel], name_of: Callable[[str], str
         return f"{place}: unknown option; known here: {known}"
     message = fault["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("Field required", "is missing")
-    got = "" if fault["type"] == "missing" or not fault["loc"] else f" (got {fault['input']!r})"
+    shown = fault["type"] != "missing" and not isinstance(fault["input"], dict | BaseModel)
+    got = f" (got {fault['input']!r})" if shown else ""
     return f"{place}: {message}{got}"
 
 

@@ -180,31 +180,105 @@ def test_problems_are_still_told_when_nothing_is_left_to_do(place):
 
 def test_changed_options_are_refused_by_name_and_nothing_is_touched(place):
     folder, _ = place
-    done = run(folder, "--set", "train.max_steps=6")
+    done = run(folder, "--set", "train.lr=0.1")
     assert done.exit_code == 2
-    assert "max_steps: 5 → 6" in done.stderr and "--overwrite" in done.stderr
+    assert "lr: 0.0002 → 0.1" in done.stderr and "--overwrite" in done.stderr
     assert len((folder / "run/model/log.jsonl").read_text().splitlines()) == 5
 
 
 def test_overwrite_makes_a_stage_and_what_follows_anew(place, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(place[0], folder)
-    done = run(folder, "--set", "train.max_steps=6", "--overwrite")
+    folder = copy_of(place, tmp_path)
+    done = run(folder, "--set", "train.lr=0.1", "--overwrite")
     assert done.stderr.count("done already") == 3
-    assert len((folder / "run/model/log.jsonl").read_text().splitlines()) == 6
+    assert '"lr": 0.1' in (folder / "run/model/options.json").read_text()
+    assert not (folder / "run/.discarded").exists()
+
+
+def test_more_steps_go_on_from_those_that_are_done(place, tmp_path):
+    folder = copy_of(place, tmp_path)
+    before = (folder / "run/model/log.jsonl").read_text()
+    done = run(folder, "--set", "train.max_steps=7")
+    assert done.exit_code == 1, done.stderr
+    log = (folder / "run/model/log.jsonl").read_text()
+    assert log.startswith(before) and len(log.splitlines()) == 7
+    assert "after 7 steps" in page_of(folder)
+
+
+def test_options_that_only_say_how_to_run_change_nothing(place, tmp_path):
+    folder = copy_of(place, tmp_path)
+    done = run(folder, "--set", "train.workers=1", "--set", "train.checkpoint_every=9")
+    assert done.stderr.count("done already") == 6
+
+
+def test_a_photo_that_was_replaced_under_its_name_is_noticed(place, tmp_path):
+    folder = copy_of(place, tmp_path)
+    Image.fromarray(_photo(99)).save(folder / "photos/people/0.png")
+    done = run(folder)
+    assert done.exit_code == 2
+    assert "run/photos: made before with other options or inputs (files)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "lost", ["cartoons/dataset.json", "model/generator.safetensors", "stylized/1.png", "audit.json"]
+)
+def test_what_was_lost_is_made_again(place, tmp_path, lost):
+    folder = copy_of(place, tmp_path)
+    path = folder / "run" / lost
+    before = path.read_bytes()
+    path.unlink()
+    done = run(folder)
+    assert done.exit_code in (1, 2), done.stderr
+    if lost == "cartoons/dataset.json":
+        assert "is there already and is no dataset" in done.stderr
+    else:
+        assert path.read_bytes() == before
+
+
+def test_nothing_of_somebody_else_s_is_ever_touched(place, tmp_path):
+    folder = copy_of(place, tmp_path, ignore="run")
+    precious = {"stylized/mine.txt": "a", "index.html": "b", "audit.json": "c"}
+    for name, text in precious.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    for words in ([], ["--overwrite"], ["--set", "photos.every=3", "--overwrite"]):
+        done = run(folder, "--set", "out=.", *words)
+        assert done.exit_code == 2
+        assert "was not made by this recipe" in done.stderr
+    assert {name: (folder / name).read_text() for name in precious} == precious
+    assert len(list((folder / "photos").rglob("*.png"))) == 4
+    assert not (folder / "cartoons").exists(), "refused before anything was made"
+
+
+def test_a_run_inside_its_own_sources_is_refused(place, tmp_path):
+    folder = copy_of(place, tmp_path, ignore="run")
+    done = run(folder, "--set", "out=photos/out")
+    assert done.exit_code == 2
+    assert "lies inside a folder that pictures are taken from" in done.stderr
+
+
+def test_a_run_may_be_called_from_elsewhere(place, tmp_path):
+    folder = copy_of(place, tmp_path)
+    words = [f"cartoons.sources={[str(folder / 'films')]}", f"photos.sources={[str(folder / 'photos')]}"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(folder / "recipe.toml", elsewhere)
+    flags = [flag for word in [*words, f"out={folder / 'run'}"] for flag in ("--set", word)]
+    assert run(elsewhere, *flags).stderr.count("done already") == 6
+
+
+def copy_of(place, tmp_path: Path, ignore: str = "") -> Path:
+    return shutil.copytree(place[0], tmp_path / "copy", ignore=shutil.ignore_patterns(ignore))
 
 
 def test_a_gallery_that_was_deleted_is_made_again(place, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(place[0], folder)
+    folder = copy_of(place, tmp_path)
     (folder / "run/index.html").unlink()
     assert run(folder).stderr.count("done already") == 5
     assert page_of(folder) == page_of(place[0])
 
 
 def test_an_interrupted_training_goes_on(place, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(place[0], folder)
+    folder = copy_of(place, tmp_path)
     stamp = folder / "run/stages/train.json"
     stamp.write_text(stamp.read_text().replace('"done": true', '"done": false'))
     for name in ("step-00000005.pt", "step-000005.pt"):
@@ -225,8 +299,7 @@ def test_an_interrupted_training_goes_on(place, tmp_path):
     ],
 )
 def test_bad_input_is_one_clear_line(place, tmp_path, change, code, words):
-    folder = tmp_path / "copy"
-    shutil.copytree(place[0], folder, ignore=shutil.ignore_patterns("run"))
+    folder = copy_of(place, tmp_path, ignore="run")
     done = run(folder, "--set", change)
     assert done.exit_code == code, done.stderr
     assert words in done.stderr

@@ -11,6 +11,7 @@ import click
 from framekit import __version__
 from framekit.errors import printable
 from framekit.options import ExtractOptions
+from framekit.sources.sampling import expected
 from framekit.terminal.commands import Program, print_json, say
 from framekit.terminal.flags import flags_of
 
@@ -47,8 +48,7 @@ def probe(sources: tuple[str, ...], as_json: bool) -> None:
 
     plan, notes = plan_extraction(sources, quiet=as_json)
     if as_json:
-        found = [source.info.model_dump() | {"pictures": source.pictures} for source in plan.sources]
-        print_json({"sources": found, "problems": [p.model_dump() for p in plan.problems], "notes": notes})
+        print_json(_plan_json(plan, notes))
     else:
         _print_plan(plan, notes)
     sys.exit(1 if plan.problems else 0)
@@ -79,15 +79,14 @@ def extract(
     framekit extract ~/films --out dataset --every 24 --style shinkai
     framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
     """
+    from framekit.extraction.extract import check_out, plan_extraction
     from framekit.extraction.extract import extract as run
-    from framekit.extraction.extract import plan_extraction
 
     if dry_run:
+        check_out(out, options)
         plan, notes = plan_extraction(sources, quiet=as_json)
         if as_json:
-            print_json(
-                {"sources": [s.info.model_dump() for s in plan.sources], "options": options.model_dump()}
-            )
+            print_json(_plan_json(plan, notes) | {"options": options.model_dump()})
         else:
             _print_plan(plan, notes, every=options.every)
         sys.exit(1 if plan.problems else 0)
@@ -144,6 +143,11 @@ def verify(dataset: Path, as_json: bool) -> None:
     sys.exit(1 if faults else 0)
 
 
+def _plan_json(plan: Plan, notes: list[str]) -> dict[str, object]:
+    found = [source.info.model_dump() | {"pictures": source.pictures} for source in plan.sources]
+    return {"sources": found, "problems": [p.model_dump() for p in plan.problems], "notes": notes}
+
+
 def _print_plan(plan: Plan, notes: list[str], every: int | None = None) -> None:
     for source in plan.sources:
         click.echo(f"{printable(source.path)}  [{source.id}]")
@@ -152,7 +156,7 @@ def _print_plan(plan: Plan, notes: list[str], every: int | None = None) -> None:
             continue
         facts = source.facts
         guessed = ", guessed" if facts["untagged"] else ""
-        samples = f", {-(-source.pictures // every):,} samples" if every else ""
+        samples = f", {expected(source.pictures, every):,} samples" if every else ""
         click.echo(
             f"    {facts['width']}×{facts['height']}, {facts['frame_rate']} fps, {facts['seconds']:g} s, "
             f"about {source.pictures:,} frames{samples}\n"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from cartoongan.options import StylizeOptions, TrainOptions
 from framekit.errors import CommandError, FramekitError
 from framekit.options import ExtractOptions
-from framekit.terminal.flags import validated
+from framekit.validating import validated
 
 DEMO_FILM = "demo:film"
 DEMO_PHOTOS = "demo:photos"

@@ -14,28 +14,19 @@ ROOMS = {
     # room: the rooms of framekit that it may import
     "errors": set(),
     "files": {"errors"},
-    "terminal": {"errors"},
+    "validating": {"errors"},
+    "terminal": {"errors", "validating"},
     "images": {"errors"},
     "options": {"images"},
     "sources": {"errors"},
-    "manifest": {"errors", "files", "terminal", "images"},
+    "manifest": {"errors", "files", "validating", "terminal", "images"},
     "extraction": {"errors", "files", "terminal", "images", "options", "sources", "manifest"},
     "audit": {"errors", "manifest"},
-    "cli": {"errors", "terminal", "options", "manifest", "extraction", "audit"},
+    "cli": {"errors", "terminal", "options", "sources", "manifest", "extraction", "audit"},
 }
 FROM_FRAMEKIT = {
-    "cartoongan": {"manifest", "errors", "files", "terminal"},
-    "pipelines": {
-        "manifest",
-        "errors",
-        "files",
-        "terminal",
-        "options",
-        "extraction",
-        "audit",
-        "sources",
-        "images",
-    },
+    "cartoongan": {"manifest", "errors", "files", "validating", "terminal"},
+    "pipelines": set(ROOMS) - {"cli"},
 }
 
 

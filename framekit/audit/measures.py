@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from framekit.manifest import Manifest
+from framekit.manifest import Manifest, ManifestError
 
 MEASURES = ("brightness", "contrast", "sharpness")
 
@@ -90,6 +90,10 @@ def measure_dataset(manifest: Manifest) -> Figures:
 
 def _by_source(manifest: Manifest, frames: pa.Table, pairs: pa.Table) -> list[SourceFigures]:
     figures = {s.id: SourceFigures(s.id, s.path, s.kind) for s in manifest.info.sources}
+    unknown = set(frames["source"].to_pylist() + pairs["source"].to_pylist()) - figures.keys()
+    if unknown:
+        what = f"rows of sources that dataset.json does not know: {', '.join(sorted(map(str, unknown)))}"
+        raise ManifestError(what, where=manifest.root, advice="see what else is wrong with: framekit verify")
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for id_, source in zip(frames["frame_id"].to_pylist(), frames["source"].to_pylist(), strict=True):
         figures[source].sampled += 1

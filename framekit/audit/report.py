@@ -13,6 +13,10 @@ LONGEST_NAME = 40
 
 def report_lines(figures: Figures) -> Iterator[str]:
     """The report, line by line: what there is, what was left out, per source, what is worth doing."""
+    return map(printable, _lines(figures))  # names and reasons are strangers'
+
+
+def _lines(figures: Figures) -> Iterator[str]:
     made_from = f"{figures.kept:,} of {figures.sampled:,} sampled frames"
     yield f"{figures.dataset}: {figures.pairs:,} pairs from {made_from}"
     if not figures.finished:
@@ -20,9 +24,7 @@ def report_lines(figures: Figures) -> Iterator[str]:
     if figures.dropped:
         yield "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in figures.dropped.items())
     if figures.groups:
-        yield "groups: " + ", ".join(
-            f"{count:,} {printable(group)}" for group, count in figures.groups.items()
-        )
+        yield "groups: " + ", ".join(f"{count:,} {group}" for group, count in figures.groups.items())
     yield ""
     width = min(LONGEST_NAME, max((len(s.id) for s in figures.sources), default=6))
     yield f"{'source':{width}}  sampled    kept   pairs  left out"
@@ -33,7 +35,7 @@ def report_lines(figures: Figures) -> Iterator[str]:
     yield ""
     for name, (_, low, _, median, _, high, _) in figures.quantiles.items():
         yield f"{name}: {median:g} in the middle, 90 % from {low:g} to {high:g}"
-    yield from (f"problem: {printable(line)}" for line in figures.problems)
+    yield from (f"problem: {line}" for line in figures.problems)
     yield from (f"worth doing: {line}" for line in _advice(figures))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -62,41 +64,50 @@ def _in_this_process(
 def _in_a_pool(
     segments: Sequence[Segment], options: ExtractOptions, root: Path, workers: int, on_frames: OnFrames
 ) -> Iterator[Outcome]:
-    left = list(segments)
-    for outcome in _one_pool(left, options, root, workers, on_frames):
-        left.remove(outcome[0])
-        yield outcome
-    # Only a decoder that crashed a worker leaves any: one process each then shows which film it was.
-    for segment in left:
-        outcomes = list(_one_pool([segment], options, root, 1, on_frames))
-        crash = FramekitError(
-            "a worker process died over it (a crash in the decoder, or out of memory)",
-            where=segment.source.path,
-            advice="run again with --workers 1, or leave it out",
-        )
-        yield outcomes[0] if outcomes else (segment, crash)
+    # Longest first, so that no worker is left alone with a long film at the end.
+    waiting = deque(sorted(segments, key=lambda segment: -segment.pictures))
+    while waiting:
+        suspects = yield from _one_pool(waiting, options, root, workers, on_frames)
+        # A worker died over one of these: alone, each shows whether it was the one.
+        for segment in suspects:
+            if (yield from _one_pool(deque([segment]), options, root, 1, on_frames)):
+                yield (
+                    segment,
+                    FramekitError(
+                        "a worker process died over it (a crash in the decoder, or out of memory)",
+                        where=segment.source.path,
+                        advice="run again with --workers 1, or leave it out",
+                    ),
+                )
 
 
 def _one_pool(
-    segments: Sequence[Segment], options: ExtractOptions, root: Path, workers: int, on_frames: OnFrames
-) -> Iterator[Outcome]:
-    """Run segments in one pool; those under way when a worker dies are not given."""
+    waiting: deque[Segment], options: ExtractOptions, root: Path, workers: int, on_frames: OnFrames
+) -> Generator[Outcome, None, list[Segment]]:
+    """Take segments off `waiting` and run them, until none is left or a worker dies.
+
+    Returns:
+        The segments that were under way when a worker died.
+    """
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
-    by_name = {segment.name: segment for segment in segments}
-    # Longest first, so that no worker is left alone with a long film at the end.
-    ordered = sorted(segments, key=lambda segment: -segment.pictures)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
     others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
+    running: dict[Future[None], Segment] = {}
     try:
-        running = {pool.submit(_work, segment, options, root): segment for segment in ordered}
-        while running:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                segment = waiting.popleft()
+                running[pool.submit(_work, segment, options, root)] = segment
             done, _ = wait(running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
-            _pass_on(reports, by_name, on_frames)
+            _pass_on(reports, {segment.name: segment for segment in running.values()}, on_frames)
             for future in done:
-                segment = running.pop(future)
-                if not isinstance(future.exception(), BrokenProcessPool):
-                    yield segment, _error(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    return list(running.values())
+                yield running.pop(future), _error(future)
+        return []
+    except BrokenProcessPool:  # while one was handed over
+        return [*running.values(), segment]
     except BaseException:
         # Shards under way are begun anew another time: nobody has to wait for them.
         for worker in set(multiprocessing.active_children()) - others:
@@ -119,7 +130,8 @@ def _pass_on(reports: Any, by_name: dict[str, Segment], on_frames: OnFrames) -> 
             name, frames = reports.get_nowait()
         except queue.Empty:
             return
-        on_frames(by_name[name], frames)
+        if name in by_name:
+            on_frames(by_name[name], frames)
 
 
 _reports: Any = None
@@ -133,7 +145,16 @@ def _start_worker(reports: Any) -> None:
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on writing into the dataset."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(segment: Segment, options: ExtractOptions, root: Path) -> None:

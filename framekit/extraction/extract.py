@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framekit import __version__
-from framekit.errors import CommandError, FramekitError
+from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.deciding import rule_decisions
 from framekit.extraction.executors import default_workers, run_segments
 from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
@@ -72,7 +74,8 @@ def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan,
     found = find_sources(words)
     total = len(found.films) + len(found.stills)
     if quiet or total < 2:
-        return make_plan(found), _notes(found)
+        plan = make_plan(found)
+        return plan, _notes(found) + plan.copies
     with Progress("probe", total=total, unit="sources") as progress:
         plan = make_plan(found, on_source=lambda path: progress.advance(1, path.name))
     return plan, _notes(found) + plan.copies
@@ -94,11 +97,12 @@ def extract(
     Raises:
         CommandError: Nothing to work on, or `out` holds something else or a dataset with other options.
     """
-    info = _open_or_begin(out, options)
+    info = check_out(out, options)
     plan, notes = plan_extraction(words)
+    plan.take_names_of(info.sources)
     info.sources = _merged(info.sources, (source.info for source in plan.sources))
     _start(out, info)
-    pending = [s for s in plan.segments if not shard_paths(out, s)[0].exists()]
+    pending = [segment for segment in plan.segments if not is_done(out, segment)]
     failed = list(plan.problems)
     with Progress("extract", total=sum(s.pictures for s in pending), unit="frames") as progress:
         seen: dict[str, int] = {}
@@ -117,7 +121,12 @@ def extract(
     return _finish(Extraction(out, info, options, done_before=done_before, notes=notes), plan, failed)
 
 
-def _open_or_begin(out: Path, options: ExtractOptions) -> DatasetInfo:
+def check_out(out: Path, options: ExtractOptions) -> DatasetInfo:
+    """The dataset that stands in folder `out`, or a new one's papers; nothing is written.
+
+    Raises:
+        CommandError: `out` holds something else, or a dataset with other options.
+    """
     if (out / "dataset.json").exists():
         info = read_info(out)
         _refuse_other_options(out, info, options)
@@ -125,17 +134,33 @@ def _open_or_begin(out: Path, options: ExtractOptions) -> DatasetInfo:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         advice = "name a new folder for the dataset"
         raise CommandError("is there already and is no dataset", where=out, advice=advice)
+    try:
+        os.fspath(out).encode()
+    except UnicodeEncodeError:
+        raise CommandError("a dataset's folder needs a name in UTF-8", where=out) from None
     return DatasetInfo(
         schema_version=SCHEMA_VERSION, framekit_version=__version__, options=options.model_dump(mode="json")
     )
 
 
+def is_done(out: Path, segment: Segment) -> bool:
+    """Whether both shards of a segment are there, and whole as far as sizes and the footer tell."""
+    frames, pairs = shard_paths(out, segment)
+    try:
+        return pairs.stat().st_size == footer_of(frames)["pairs"]["bytes"]
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        return False
+
+
 def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
     asked = options.model_dump(mode="json")
+    made_with = (
+        ExtractOptions().model_dump(mode="json") | info.options
+    )  # options that came later: their default
     other = [
-        f"--{name.replace('_', '-')} {info.options.get(name)} → {value}"
+        f"--{name.replace('_', '-')} {made_with[name]} → {value}"
         for name, value in asked.items()
-        if info.options.get(name) != value
+        if made_with[name] != value
     ]
     if other:
         raise CommandError(
@@ -152,12 +177,17 @@ def _merged(old: Iterable[SourceInfo], new: Iterable[SourceInfo]) -> list[Source
 
 def _start(out: Path, info: DatasetInfo) -> None:
     """Put down what is being made before making it, and clear away what a killed run left half-written."""
-    for name in ("frames", "pairs"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-        clear_unfinished(out / name)
-    clear_unfinished(out)
+    out.mkdir(parents=True, exist_ok=True)
     info.finished = False
     write_info(out, info)
+    for name in ("frames", "pairs"):
+        (out / name).mkdir(exist_ok=True)
+    _clear(out)
+
+
+def _clear(out: Path) -> None:
+    for folder in (out, out / "frames", out / "pairs"):
+        clear_unfinished(folder)
 
 
 def _failed(segment: Segment, error: Exception) -> Problem:
@@ -174,6 +204,7 @@ def _failed(segment: Segment, error: Exception) -> Problem:
 def _finish(run: Extraction, plan: Plan, failed: list[Problem]) -> Extraction:
     """Write decisions, dataset.json and the card from the shards that are there."""
     root, info = run.root, run.info
+    _clear(root)  # a worker may have died
     decoded, damaged = _collect_shards(root, info)
     now = {source.id for source in plan.sources}
     run.problems = _in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
@@ -209,12 +240,13 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
         Pictures decoded, and a problem for each source of which something could not be read, by its id.
     """
     decoded, damaged, done = 0, {}, []
+    known = {shard.path: shard for shard in info.shards}
     info.shards = []
     for source in info.sources:
         shards = sorted((root / "frames").glob(f"{source.id}-[0-9][0-9][0-9][0-9].parquet"))
-        footers = [_footer(path) for path in shards]
+        footers = [footer_of(path) for path in shards]
         for path, facts in zip(shards, footers, strict=True):
-            info.shards += _shard_infos(path, facts)
+            info.shards += _shard_infos(path, facts, known)
             decoded += facts["decoded"]
         count = sum(facts["damaged"] for facts in footers)
         if count:
@@ -230,27 +262,32 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.path, problem.what))
 
 
-def _footer(path: Path) -> dict[str, Any]:
+def footer_of(path: Path) -> dict[str, Any]:
+    """What `extract_segment` wrote into the footer of a frames shard."""
     raw = (pq.read_metadata(path).metadata or {}).get(b"framekit", b"{}")
     facts: dict[str, Any] = json.loads(raw)
     return facts
 
 
-def _shard_infos(path: Path, facts: dict[str, Any]) -> list[ShardInfo]:
-    frames = ShardInfo(
-        path=f"frames/{path.name}",
-        rows=pq.read_metadata(path).num_rows,
-        bytes=path.stat().st_size,
-        sha256=sha256_of(path),
-    )
+def _shard_infos(path: Path, facts: dict[str, Any], known: dict[str, ShardInfo]) -> list[ShardInfo]:
+    """The frames shard at `path` and its pairs shard; what is `known` already is never measured anew.
+
+    Else damage that came since would be taken for what was written.
+    """
+    name, size = f"frames/{path.name}", path.stat().st_size
+    frames = known.get(name)
+    if frames is None or frames.bytes != size:
+        rows = pq.read_metadata(path).num_rows
+        frames = ShardInfo(path=name, rows=rows, bytes=size, sha256=sha256_of(path))
     return [frames, ShardInfo(path=f"pairs/{path.name}", **facts["pairs"])]
 
 
 def _notes(found: Found) -> list[str]:
     notes = [
-        f"{count} pictures beside the films in {folder} left out; name their folder to take them"
+        f"{count} pictures beside the films in {printable(folder)} left out; name their folder to take them"
         for folder, count in found.left_out.items()
     ]
+    notes += [f"{printable(folder)} holds neither films nor pictures" for folder in found.empty]
     return notes + (
         [f"{found.ignored} files that are neither film nor picture passed over"] if found.ignored else []
     )

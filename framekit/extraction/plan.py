@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +84,12 @@ class Plan:
     problems: list[Problem] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
+    def take_names_of(self, known: Iterable[SourceInfo]) -> None:
+        """Give films and folders that a dataset knows by their content the ids that they have there."""
+        ids = {source.fingerprint: source.id for source in known}
+        self.sources = [replace(source, id=ids.get(source.fingerprint, source.id)) for source in self.sources]
+        self.sources.sort(key=lambda source: source.id)
+
     @property
     def segments(self) -> list[Segment]:
         """All segments, in source order."""
@@ -93,7 +99,7 @@ class Plan:
 def make_plan(found: Found, *, on_source: Callable[[Path], None] = lambda _: None) -> Plan:
     """Read the facts of every source; unreadable ones become problems, copies of a film are taken once."""
     plan = Plan()
-    by_fingerprint: dict[str, Source] = {}
+    copies: dict[str, list[Source]] = {}
     makers: list[tuple[Path, Callable[[], Source]]] = []
     makers += [(path, partial(film_source, path)) for path in found.films]
     makers += [(root, partial(stills_source, root, names)) for root, names in found.stills.items()]
@@ -104,11 +110,11 @@ def make_plan(found: Found, *, on_source: Callable[[Path], None] = lambda _: Non
         except (FramekitError, OSError) as error:
             plan.problems.append(problem_of(path, error))
             continue
-        first = by_fingerprint.setdefault(source.fingerprint, source)
-        if first is source:
-            plan.sources.append(source)
-        elif first.path != path:
-            plan.copies.append(f"{printable(path)} is the same as {printable(first.path)}")
+        copies.setdefault(source.fingerprint, []).append(source)
+    for same in copies.values():
+        first, *others = sorted(same, key=lambda source: (source.id, source.path))
+        plan.sources.append(first)
+        plan.copies += [f"{printable(o.path)} has the content of {printable(first.path)}" for o in others]
     plan.sources.sort(key=lambda source: source.id)
     return plan
 
@@ -137,7 +143,11 @@ def stills_source(root: Path, names: list[str]) -> Source:
     """The pictures `names` of a folder as a source; its fingerprint covers their names and content."""
     digest = hashlib.blake2b(digest_size=16)
     for name in names:
-        digest.update(f"{printable(name)}\0{fingerprint_of(root / name)}\0".encode())
+        try:
+            content = fingerprint_of(root / name)
+        except OSError:
+            content = "unreadable"  # said when its turn comes; the others are still pictures
+        digest.update(f"{printable(name)}\0{content}\0".encode())
     fingerprint = digest.hexdigest()
     return Source(_id(root.resolve().name, fingerprint), root, "stills", fingerprint, {}, tuple(names))
 

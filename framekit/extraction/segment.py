@@ -29,6 +29,10 @@ from framekit.sources.stills import group_of, still_pictures
 THUMBNAIL_SIDE = 256
 THUMBNAIL_ENCODING = "jpeg:85"
 
+LONGEST_RUN = 1_000
+"""Samples after which a held drawing is taken up anew, so that memory stays bounded: what is the same in both
+halves is found again among the near-duplicates of the whole dataset."""
+
 FLAT, DUPLICATE = "flat", "near-duplicate"
 SMALL, EMPTY = "smaller than the crop", "no crop with content"
 
@@ -76,9 +80,8 @@ def extract_segment(
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
-            raise FramekitError(
-                "no picture could be decoded", where=segment.source.path, advice="leave it out"
-            )
+            cause = f" ({decoded.damage[0]})" if decoded.damage else ""
+            raise FramekitError(f"no picture could be read{cause}", advice="leave it out")
         facts = {"decoded": decoded.frames, "damaged": decoded.damaged, "damage": decoded.damage}
         written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
         frames.close(facts | {"pairs": written})
@@ -92,7 +95,8 @@ def held_drawings(samples: Iterable[Sample], max_distance: int) -> Iterator[list
     run: list[Sample] = []
     best: Sample | None = None
     for sample in samples:
-        joins = run and best and not sample.reason and distance(run[0].hash, sample.hash) <= max_distance
+        fits = best is not None and not sample.reason and len(run) < LONGEST_RUN
+        joins = fits and distance(run[0].hash, sample.hash) <= max_distance
         if not joins:
             if run:
                 yield run

@@ -31,15 +31,18 @@ def encode(image: np.ndarray, encoding: str = "png") -> bytes:
     return data.tobytes()
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes | None) -> np.ndarray:
     """Decode an encoded picture to (H, W, 3) uint8 RGB.
 
     Raises:
         FramekitError: The bytes are no picture.
     """
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:  # a header that claims gigapixels
+        bgr = None
     if bgr is None:
-        raise FramekitError(f"{len(data)} bytes that are no picture")
+        raise FramekitError(f"{len(data or b'')} bytes that are no picture")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
@@ -52,7 +55,7 @@ def parse_encoding(encoding: str) -> tuple[str, int]:
     kind, _, quality = encoding.partition(":")
     if kind not in ("png", "jpeg", "webp") or (kind == "png" and quality):
         raise ValueError("must be png, jpeg[:Q] or webp[:Q]")
-    if quality and not (quality.isdecimal() and 1 <= int(quality) <= 100):
+    if quality and not (quality.isascii() and quality.isdecimal() and 1 <= int(quality) <= 100):
         raise ValueError("quality must be a whole number from 1 to 100")
     return kind, int(quality or 95)
 

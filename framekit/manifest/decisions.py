@@ -9,6 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError
+from framekit.manifest.schema import DECISIONS
+
+NAME = "decisions.parquet"
 
 
 class Dropped(NamedTuple):
@@ -34,20 +37,10 @@ def dropped(root: Path) -> dict[str, Dropped]:
     """Items left out of the dataset in folder `root`, and why. The last word on an item counts.
 
     Raises:
-        FramekitError: decisions.parquet cannot be read.
+        FramekitError: decisions.parquet is missing or cannot be read.
     """
-    path = root / "decisions.parquet"
-    if not path.exists():
-        return {}
-    try:
-        table = pq.read_table(path, columns=["item", "keep", "reason", "because_of"], partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        advice = "run the same framekit extract again: it writes the rules' decisions anew"
-        raise FramekitError(
-            f"cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice
-        ) from error
     state: dict[str, Dropped] = {}
-    for row in table.to_pylist():
+    for row in _read(root).to_pylist():
         if row["keep"]:
             state.pop(row["item"], None)
         else:
@@ -56,10 +49,25 @@ def dropped(root: Path) -> dict[str, Dropped]:
 
 
 def by_people(root: Path) -> list[dict[str, Any]]:
-    """Decision rows that persons made in the dataset in folder `root`, oldest first; rules are left out."""
-    path = root / "decisions.parquet"
-    if not path.exists():
+    """Decision rows that persons made in the dataset in folder `root`, oldest first; rules are left out.
+
+    Raises:
+        FramekitError: decisions.parquet cannot be read.
+    """
+    if not (root / NAME).exists():
         return []
-    return [
-        row for row in pq.read_table(path, partitioning=None).to_pylist() if not row["by"].startswith("rule:")
-    ]
+    return [row for row in _read(root).to_pylist() if not (row["by"] or "").startswith("rule:")]
+
+
+def _read(root: Path) -> pa.Table:
+    path = root / NAME
+    try:
+        return pq.read_table(path, schema=DECISIONS, partitioning=None)
+    except FileNotFoundError:
+        advice = "run the same framekit extract again: it writes the rules' decisions anew"
+        raise FramekitError("is missing", where=path, advice=advice) from None
+    except (OSError, pa.ArrowException) as error:
+        advice = "move it away and run the same framekit extract again: it writes the rules' decisions anew"
+        raise FramekitError(
+            f"cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice
+        ) from error

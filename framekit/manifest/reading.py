@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +19,13 @@ from framekit.errors import FramekitError
 from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
-from framekit.terminal.flags import validated
+from framekit.validating import validated
 
 _VERIFY = "see what else is damaged with: framekit verify"
 CACHED_ROW_GROUPS = 32
 """Row groups (of about 2 MB) that a PairReader keeps."""
+OPEN_SHARDS = 32
+"""Files that a PairReader keeps open."""
 
 
 class ManifestError(FramekitError):
@@ -68,12 +70,15 @@ class Manifest:
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._kept.values())
 
-    def __getitem__(self, position: int) -> Pair:
-        return self.reader()[position]
+    @overload
+    def __getitem__(self, position: int) -> Pair: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Pair]: ...
+    def __getitem__(self, position: int | slice) -> Pair | list[Pair]:
+        return self._reader[position]
 
     def __iter__(self) -> Iterator[Pair]:
-        reader = self.reader()
-        return (reader[position] for position in range(len(reader)))
+        return iter(self._reader)
 
     def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Every sampled frame, kept or not: all of `schema.FRAMES` but the thumbnails, or `columns`."""
@@ -98,6 +103,8 @@ class Manifest:
     @cached_property
     def dropped(self) -> dict[str, Dropped]:
         """Frames and pairs that a decision leaves out, and why."""
+        if not self.info.shards:
+            return {}  # an extraction that was interrupted before its first decision
         return dropped(self.root)
 
     @cached_property
@@ -106,8 +113,8 @@ class Manifest:
         import hashlib
 
         shards = sorted((shard.path, shard.sha256) for shard in self.info.shards)
-        state = [self.info.schema_version, shards, sorted(self.dropped.items())]
-        return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+        state = [self.info.schema_version, self.info.options, shards, sorted(self.dropped.items())]
+        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
     @property
     def has_smoothed(self) -> bool:
@@ -122,6 +129,10 @@ class Manifest:
         """
         places = [(path, int(row)) for path, rows in self._kept.items() for row in rows]
         return PairReader(self.root, places, smoothed=smoothed)
+
+    @cached_property
+    def _reader(self) -> PairReader:
+        return self.reader()
 
     @cached_property
     def _kept(self) -> dict[str, np.ndarray]:
@@ -144,7 +155,12 @@ class Manifest:
         columns: Sequence[str] | None,
         rows: Mapping[str, np.ndarray] | None = None,
     ) -> pa.Table:
-        names = list(columns or [field.name for field in schema if not pa.types.is_struct(field.type)])
+        plain = [field.name for field in schema if not pa.types.is_struct(field.type)]
+        names = plain if columns is None else list(columns)
+        unknown = [name for name in names if name not in schema.names]
+        if unknown:
+            what = f"{table} have no column {', '.join(unknown)}; there are {', '.join(schema.names)}"
+            raise ManifestError(what, where=self.root)
         wanted = pa.schema([schema.field(name) for name in names])
         parts = []
         for path in self._shards(table):
@@ -173,14 +189,22 @@ class PairReader(Sequence[Pair]):
     def __init__(self, root: Path, places: list[tuple[str, int]], *, smoothed: bool = True) -> None:
         self._root, self._places = root, places
         self._columns = ["pair_id", "group", "image", *(["smoothed"] if smoothed else [])]
-        self._files: dict[str, tuple[pq.ParquetFile, np.ndarray]] = {}
+        self._files: OrderedDict[str, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, position: Any) -> Any:
-        path, row = self._places[position]
+    @overload
+    def __getitem__(self, position: int) -> Pair: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Pair]: ...
+    def __getitem__(self, position: int | slice) -> Pair | list[Pair]:
+        if isinstance(position, slice):
+            return [self._pair(*place) for place in self._places[position]]
+        return self._pair(*self._places[position])
+
+    def _pair(self, path: str, row: int) -> Pair:
         try:
             file, starts = self._file(path)
             group = int(np.searchsorted(starts, row, side="right")) - 1
@@ -194,14 +218,14 @@ class PairReader(Sequence[Pair]):
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files stay in their process.
-        return {**self.__dict__, "_files": {}, "_groups": OrderedDict()}
+        return {**self.__dict__, "_files": OrderedDict(), "_groups": OrderedDict()}
 
     def _picture(self, row: dict[str, Any], column: str) -> np.ndarray | None:
         picture = row.get(column)
         if picture is None:
             return None
         try:
-            return decode(picture["bytes"] or b"")
+            return decode(picture["bytes"])
         except FramekitError as error:
             where = f"{self._root}: {column} of {row['pair_id']}"
             raise ManifestError(error.what, where=where, advice=_VERIFY) from None
@@ -211,6 +235,9 @@ class PairReader(Sequence[Pair]):
             file = pq.ParquetFile(self._root / path)
             rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             self._files[path] = file, np.cumsum([0, *rows[:-1]])
+            if len(self._files) > OPEN_SHARDS:
+                self._files.popitem(last=False)[1][0].close()
+        self._files.move_to_end(path)
         return self._files[path]
 
     def _group(self, path: str, file: pq.ParquetFile, group: int) -> pa.Table:
@@ -264,5 +291,7 @@ def read_info(root: Path) -> DatasetInfo:
 
 
 def _damaged(path: Path, error: Exception) -> ManifestError:
-    advice = "delete this shard and run the same framekit extract again"
+    if isinstance(error, OSError) and error.errno is not None:  # it may be whole, and out of reach
+        return ManifestError(f"shard cannot be read ({error.strerror})", where=path)
+    advice = "move this shard away and run the same framekit extract again"
     return ManifestError(f"shard cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice)

@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 SCHEMA_VERSION = 1
 SHARD_PATH = re.compile(r"(frames|pairs)/[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet")
@@ -92,12 +92,13 @@ DECISIONS = pa.schema(
     ]
 )
 """Why something is left out, or kept against a rule. The last row about an item counts."""
+SOURCE_ID = r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}"
 
 
 class SourceInfo(BaseModel):
     """A film or an image folder that pictures were taken from."""
 
-    id: str
+    id: str = Field(pattern=rf"^{SOURCE_ID}$")
     path: str  # as it was given; only a hint, the fingerprint is what identifies it
     kind: Literal["film", "stills"]
     fingerprint: str

@@ -24,23 +24,38 @@ SMOOTHING_TOLERANCE = 1
 
 
 def verify(manifest: Manifest) -> list[str]:
-    """Check every shard and every picture; all faults found, one line each."""
-    faults: list[str] = []
+    """Check every shard, every row and every picture; all faults found, one line each."""
+    faults = [f"{path}: is not listed in dataset.json" for path in _unlisted(manifest)]
     ids: Counter[str] = Counter()
+    frames: set[str] = set()
+    known = {source.id for source in manifest.info.sources}
     lossless = manifest.info.options.get("encoding") == "png"
     total = sum(shard.rows for shard in manifest.info.shards)
     with Progress("verify", total=total, unit="rows") as progress:
-        for shard in manifest.info.shards:
+        for shard in sorted(manifest.info.shards, key=lambda shard: shard.path):  # frames before pairs
             path = manifest.root / shard.path
             broken = _shard_fault(path, shard)
             if broken:
                 faults.append(f"{shard.path}: {broken}")
                 continue
             for row in _rows(path):
-                ids[row.get("pair_id") or row["frame_id"]] += 1
+                id_ = str(row["pair_id"] if "pair_id" in row else row["frame_id"])
+                ids[id_] += 1
+                if "pair_id" not in row:
+                    frames.add(id_)
+                elif row["frame_id"] not in frames:
+                    faults.append(f"{shard.path}: {id_}: its frame {row['frame_id']} has no row")
+                if row["source"] not in known:
+                    faults.append(f"{shard.path}: {id_}: its source {row['source']} is not in dataset.json")
                 faults += [f"{shard.path}: {fault}" for fault in _row_faults(row, lossless)]
                 progress.advance()
     return faults + [f"{id_}: {count} rows have this id" for id_, count in ids.items() if count > 1]
+
+
+def _unlisted(manifest: Manifest) -> list[str]:
+    listed = {shard.path for shard in manifest.info.shards}
+    present = (f"{path.parent.name}/{path.name}" for path in manifest.root.glob("*/*.parquet"))
+    return sorted(path for path in present if path.startswith(("frames/", "pairs/")) and path not in listed)
 
 
 def _shard_fault(path: Path, shard: ShardInfo) -> str | None:
@@ -70,7 +85,7 @@ def _row_faults(row: dict[str, Any], lossless: bool) -> Iterator[str]:
     if "pair_id" not in row:
         yield from _picture_fault(row["frame_id"], "thumbnail", row["thumbnail"])
         return
-    id_, size = row["pair_id"], row["crop_size"]
+    id_, size = row["pair_id"], row["crop_size"] or 0
     yield from _picture_fault(id_, "image", row["image"], size)
     if row["smoothed"] is not None:
         fault = next(_picture_fault(id_, "smoothed", row["smoothed"], size), None)
@@ -84,11 +99,11 @@ def _picture_fault(
     id_: str, name: str, picture: dict[str, Any] | None, size: int | None = None
 ) -> Iterator[str]:
     try:
-        image = decode(picture["bytes"] if picture else b"")
+        image = decode(picture["bytes"] if picture else None)
     except FramekitError:
         yield f"{id_}: {name} is no picture"
         return
-    if size and image.shape[:2] != (size, size):
+    if size is not None and image.shape[:2] != (size, size):
         yield f"{id_}: {name} is {image.shape[1]}×{image.shape[0]}, not {size}×{size}"
 
 

@@ -48,7 +48,7 @@ class Decoded:
     """What came out of a source so far: counted from the content, not read from its header.
 
     Attributes:
-        frames: Pictures decoded, wanted or not.
+        frames: Pictures gone through, wanted or not; for stills the unreadable ones too.
         damage: One line for each thing that could not be read, at most ten; `damaged` counts all.
     """
 

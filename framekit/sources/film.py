@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_SIDE = 16_384
 """Pixels: a header that claims more is damaged or hostile."""
 PACKETS_BEFORE_A_PICTURE = 2_000
-MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
+MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 RANGES = {1: "limited", 2: "full"}
 
 

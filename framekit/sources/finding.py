@@ -12,42 +12,8 @@ from framekit.errors import CommandError
 from framekit.sources.stills import IMAGE_SUFFIXES
 
 FILM_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *(
-            "264",
-            "265",
-            "3gp",
-            "asf",
-            "avi",
-            "divx",
-            "f4v",
-            "flv",
-            "gif",
-            "h264",
-            "hevc",
-            "ivf",
-            "m2ts",
-            "m4v",
-        ),
-        *(
-            "mkv",
-            "mov",
-            "mp4",
-            "mpeg",
-            "mpg",
-            "mts",
-            "mxf",
-            "ogv",
-            "rm",
-            "rmvb",
-            "ts",
-            "vob",
-            "webm",
-            "wmv",
-            "y4m",
-        ),
-    )
+    ".264 .265 .3gp .asf .avi .divx .f4v .flv .gif .h264 .hevc .ivf .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg "
+    ".mts .mxf .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
 )
 
 
@@ -59,13 +25,15 @@ class Found:
         films: Film files, in the order found.
         stills: Folder → picture paths inside it, with forward slashes, sorted.
         left_out: Pictures that lie beside films, by folder: posters and covers, as a rule.
-        ignored: Files in folders that are neither film nor picture.
+        ignored: Files in folders, and matches of globs, that are neither film nor picture.
+        empty: Folders that hold neither.
     """
 
     films: list[Path] = field(default_factory=list)
     stills: dict[Path, list[str]] = field(default_factory=dict)
     left_out: dict[Path, int] = field(default_factory=dict)
     ignored: int = 0
+    empty: list[Path] = field(default_factory=list)
 
 
 def find_sources(words: Sequence[str]) -> Found:
@@ -75,25 +43,36 @@ def find_sources(words: Sequence[str]) -> Found:
     stills. A file named outright is taken whatever its suffix.
 
     Raises:
-        CommandError: Something isn't there, or a folder holds neither films nor pictures.
+        CommandError: Something isn't there, or nothing of it is a film or a picture.
     """
     found = Found()
     for word in words:
-        for path in _expand(word):
+        if not word:
+            raise CommandError("an empty name stands for no file or folder")
+        outright = os.path.lexists(word)
+        for path in [Path(word)] if outright else _matches(word):
             if path.is_dir():
                 _search(path, found)
+            elif path.exists() and not path.is_file():
+                raise CommandError("is no regular file", where=path)
             elif path.suffix.lower() in IMAGE_SUFFIXES:
                 found.stills.setdefault(path.parent, []).append(path.name)
-            else:
+            elif outright or path.suffix.lower() in FILM_SUFFIXES:
                 found.films.append(path)
+            else:
+                found.ignored += 1
+    if not found.films and not found.stills:
+        raise CommandError(
+            "neither films nor pictures here",
+            where=", ".join(words),
+            advice="name films, or a folder that holds films or pictures",
+        )
     found.films = list(dict.fromkeys(found.films))
     found.stills = {root: sorted(set(names)) for root, names in found.stills.items()}
     return found
 
 
-def _expand(word: str) -> list[Path]:
-    if Path(word).exists():
-        return [Path(word)]
+def _matches(word: str) -> list[Path]:
     matches = sorted(Path(match) for match in glob.glob(word, recursive=True))  # noqa: PTH207 - takes ** in a word
     if not matches:
         advice = "check the spelling; quote names with blanks or brackets"
@@ -112,8 +91,7 @@ def _search(folder: Path, found: Found) -> None:
         else:
             others += 1
     if not films and not pictures:
-        advice = "name a folder that holds films or pictures"
-        raise CommandError("neither films nor pictures in this folder", where=folder, advice=advice)
+        found.empty.append(folder)
     found.films += films
     found.ignored += others
     if films and pictures:
@@ -127,5 +105,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(here) / name
+            path = Path(here) / name
+            # Broken links are given too, to be reported; pipes and devices would never end.
+            if not name.startswith(".") and (path.is_file() or not path.exists()):
+                yield path

@@ -19,6 +19,9 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm"}
 )
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "GIF")
+"""What Pillow may take a file for, whatever its name: no EPS, which would start Ghostscript."""
+
 
 def read_still(path: Path) -> np.ndarray:
     """Read an image file.
@@ -35,9 +38,11 @@ def read_still(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             return _as_rgb(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a stranger's file can make a decoder fail in any way
         raise FramekitError(f"not a picture that can be read ({error_line(error)})", where=path) from None
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import os
@@ -12,9 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import framekit.manifest
-from framekit.errors import CommandError
+from framekit.errors import CommandError, FramekitError
 from framekit.extraction.extract import extract
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import decode
@@ -195,7 +197,7 @@ def test_two_films_of_one_name_and_one_film_under_two_names(films, tmp_path):
     run = extract([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "out", OPTIONS, workers=1)
     assert len(run.info.sources) == 2
     assert len({source.id for source in run.info.sources}) == 2
-    assert any("is the same as" in note for note in run.notes)
+    assert any("has the content of" in note for note in run.notes)
 
 
 def test_the_same_film_in_another_codec_gives_near_duplicates_across_films(tmp_path):
@@ -357,3 +359,130 @@ def _group_ends(group: int) -> bool:
         except ProcessLookupError:
             return True
     return False
+
+
+def test_a_picture_that_breaks_its_decoder_or_is_not_there_costs_only_itself(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "good.png"), numbered_frame(1))
+    Image.new("RGB", (64, 64)).save(
+        folder / "exif.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xff" * 40
+    )
+    (folder / "link.jpg").symlink_to("nowhere.jpg")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "page.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    os.mkfifo(folder / "pipe.jpg")
+    run = extract([str(folder)], tmp_path / "out", OPTIONS, workers=1)
+    assert framekit.manifest.open(run.root).frames(["name"])["name"].to_pylist()[-1] == "good.png"
+    assert "3 could not be read" in run.problems[0].what or "4 could not be read" in run.problems[0].what
+
+
+def test_a_film_that_moved_is_known_by_its_content(films, tmp_path):
+    out = tmp_path / "out"
+    extract([str(films / "one.mp4")], out, OPTIONS, workers=1)
+    shutil.copy(films / "one.mp4", tmp_path / "renamed.mp4")
+    run = extract([str(tmp_path / "renamed.mp4")], out, OPTIONS, workers=1)
+    assert run.done_before == 1
+    assert [source.id[:4] for source in run.info.sources] == ["one-"]
+
+
+def test_the_same_film_under_two_names_has_one_name_whatever_the_order(films, tmp_path):
+    names = [str(films / "one.mp4"), str(shutil.copy(films / "one.mp4", tmp_path / "copy.mp4"))]
+    runs = [
+        extract(order, tmp_path / f"out{i}", OPTIONS, workers=1)
+        for i, order in enumerate([names, names[::-1]])
+    ]
+    assert digests(runs[0].root) == digests(runs[1].root)
+
+
+def test_lost_and_cut_shards_are_made_again(dataset, films, tmp_path):
+    for lost in ("frames", "pairs"):
+        for mend in (Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:1000])):
+            out = tmp_path / "copy"
+            shutil.copytree(dataset.root, out)
+            mend(next((out / lost).iterdir()))
+            extract([str(films)], out, OPTIONS, workers=1)
+            assert digests(out) == digests(dataset.root)
+            shutil.rmtree(out)
+
+
+def test_damage_is_not_taken_for_what_was_written(dataset, films, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(dataset.root, out)
+    path = next((out / "frames").iterdir())
+    data = bytearray(path.read_bytes())
+    data[200] ^= 0xFF
+    path.write_bytes(data)
+    assert len(verify(framekit.manifest.open(out))) >= 1
+    extract([str(films)], out, OPTIONS, workers=1)
+    assert len(verify(framekit.manifest.open(out))) >= 1
+
+
+def test_lost_decisions_are_said_and_made_again(dataset, films, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(dataset.root, out)
+    (out / "decisions.parquet").unlink()
+    with pytest.raises(FramekitError, match=r"decisions\.parquet: is missing"):
+        len(framekit.manifest.open(out))
+    extract([str(films)], out, OPTIONS, workers=1)
+    assert digests(out) == digests(dataset.root)
+    (out / "decisions.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(FramekitError, match="move it away"):
+        extract([str(films)], out, OPTIONS, workers=1)
+
+
+def test_an_empty_beginning_can_be_gone_on_with(films, tmp_path):
+    out = tmp_path / "out"
+    run = extract([str(films / "one.mp4")], out, OPTIONS, workers=1)
+    for folder in ("frames", "pairs"):
+        shutil.rmtree(out / folder)
+    (out / "decisions.parquet").unlink()
+    assert extract([str(films / "one.mp4")], out, OPTIONS, workers=1).info.totals == run.info.totals
+
+
+def test_an_empty_folder_among_others_is_only_noted(films, tmp_path):
+    (tmp_path / "empty").mkdir()
+    run = extract([str(films / "one.mp4"), str(tmp_path / "empty")], tmp_path / "out", OPTIONS, workers=1)
+    assert any("holds neither films nor pictures" in note for note in run.notes)
+
+
+def test_a_worker_that_dies_costs_nothing(dataset, films, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "framekit.cli", "extract", str(films), "--out", str(out), "--every", "4"]
+    command += ["--crop-size", "64", "--crops-per-frame", "3", "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    killed = False
+    while process.poll() is None and not killed:
+        for child in children.read_text().split() if children.exists() else []:
+            with contextlib.suppress(OSError):
+                if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text() and list(
+                    out.glob("pairs/.framekit*")
+                ):
+                    os.kill(int(child), signal.SIGKILL)
+                    killed = True
+                    break
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert digests(out) == digests(dataset.root)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    frames = [numbered_frame(n % 50, width=640, height=480) for n in range(50)] * 10
+    for number in range(2):
+        write_film(tmp_path / f"{number}.mp4", frames, options={"preset": "ultrafast"}, rate=24 + number)
+    command = [sys.executable, "-m", "framekit.cli", "extract", str(tmp_path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen([*command, "--every", "1", "--workers", "2"], start_new_session=True)
+    while not list((tmp_path / "out").glob("pairs/.framekit-*")) and process.poll() is None:
+        pass
+    process.kill()
+    process.wait()
+    assert _group_ends(process.pid), "a worker goes on"
+
+
+def test_a_very_long_hold_is_taken_up_anew_and_still_gives_one_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("framekit.extraction.segment.LONGEST_RUN", 5)
+    write_film(tmp_path / "still.mp4", [numbered_frame(1)] * 48)
+    run = extract([str(tmp_path / "still.mp4")], tmp_path / "out", OPTIONS, workers=1)
+    assert run.info.totals["frames_kept"] == 1
+    assert run.dropped == {"near-duplicate": 11}

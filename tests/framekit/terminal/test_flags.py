@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from framekit.errors import CommandError
 from framekit.terminal.commands import Program
-from framekit.terminal.flags import flags_of, validated
+from framekit.terminal.flags import flags_of
+from framekit.validating import validated
 
 
 class Inner(BaseModel):

@@ -32,7 +32,10 @@ def main() -> None:
     drawing = next(image for number, image in enumerate(frames(seconds=15)) if number == 30)
     crop = np.ascontiguousarray(drawing[200 : 200 + SIDE, 500 : 500 + SIDE])
     rounds = [
-        (cpu_seconds(lambda: smooth_edges(crop), 200), cpu_seconds(lambda: smooth_edges_pixel_by_pixel(crop), 1))
+        (
+            cpu_seconds(lambda: smooth_edges(crop), 200),
+            cpu_seconds(lambda: smooth_edges_pixel_by_pixel(crop), 1),
+        )
         for _ in range(ROUNDS)
     ]
     ours, loop = (statistics.median(times) for times in zip(*rounds, strict=True))

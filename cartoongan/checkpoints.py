@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from cartoongan.networks import Generator
-from cartoongan.options import TrainOptions
+from cartoongan.options import FREE_TO_CHANGE, GeneratorOptions, TrainOptions
 from framekit.errors import FramekitError, printable
 from framekit.files import whole_file
 from framekit.terminal.flags import validated
 
-FORMAT = "cartoongan checkpoint 1"
+FORMAT = "cartoongan checkpoint 2"
 KEPT = 3
 """Newest checkpoints that a run keeps."""
 FOLDER, EXPORT = "checkpoints", "generator.safetensors"
+
+Options = TypeVar("Options", bound=GeneratorOptions)
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,20 @@ class Checkpoint:
         step: Steps done.
         options: What it was trained with.
         digests: Of `cartoons`, `photos` and `features`.
-        states: From `steps.Training.states`.
+        states: From `steps.Training.states`: what a resume goes on with.
+        statistics: From `steps.Training.statistics`: what the generator is used with.
     """
 
     step: int
     options: TrainOptions
     digests: dict[str, str]
     states: dict[str, Any]
+    statistics: dict[str, Tensor]
+
+    @property
+    def generator(self) -> dict[str, Tensor]:
+        """Weights of the generator, for use."""
+        return {**self.states["generator"], **self.statistics}
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
@@ -50,21 +61,24 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         FramekitError: A weight is no finite number; the checkpoints before stay.
     """
-    for name in ("generator", "discriminator"):
-        if not all(value.isfinite().all() for value in checkpoint.states[name].values()):
-            raise FramekitError(f"weights of the {name} are no finite numbers", advice="use a lower --lr")
+    parts = {"generator": checkpoint.generator, "discriminator": checkpoint.states["discriminator"]}
+    for name, weights in parts.items():
+        if not _finite(weights):
+            advice = "begin again in another --out with a lower --lr"
+            raise FramekitError(f"weights of the {name} are no finite numbers", advice=advice)
     folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{checkpoint.step:06}.pt"
     content = {
         "format": FORMAT,
         "step": checkpoint.step,
-        "options": public(checkpoint.options),
+        "options": checkpoint.options.model_dump(mode="json", exclude=FREE_TO_CHANGE),
         "digests": checkpoint.digests,
         "states": checkpoint.states,
+        "statistics": checkpoint.statistics,
     }
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)  # given a path it would write the path's name into the file
     for old in _all(run)[:-KEPT]:
         old.unlink()
     return path
@@ -84,28 +98,24 @@ def load(path: Path) -> Checkpoint:
     content = _read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FramekitError("not a checkpoint of cartoongan train", where=path)
-    kinds = {"step": int, "options": dict, "digests": dict, "states": dict}
-    if wrong := [name for name, kind in kinds.items() if not isinstance(content.get(name), kind)]:
-        raise FramekitError(f"damaged checkpoint: no {', '.join(wrong)}", where=path)
-    options = _options(content["options"], path)
-    return Checkpoint(content["step"], options, content["digests"], content["states"])
+    kinds = {"step": int, "options": dict, "digests": dict, "states": dict, "statistics": dict}
+    wrong = [name for name, kind in kinds.items() if type(content.get(name)) is not kind]
+    if wrong or content["step"] < 0 or not isinstance(content["states"].get("generator"), dict):
+        raise FramekitError(f"damaged checkpoint: no {', '.join(wrong) or 'step or generator'}", where=path)
+    options = _options(TrainOptions, content["options"], path)
+    return Checkpoint(content["step"], options, content["digests"], content["states"], content["statistics"])
 
 
-def clear_leftovers(run: Path) -> None:
-    """Remove half-written files that a killed run left."""
-    for path in (run / FOLDER).glob(".step-*.pt.*.tmp"):
-        path.unlink(missing_ok=True)
+def export_generator(path: Path, checkpoint: Checkpoint) -> None:
+    """Write the generator alone as .safetensors; as metadata what it is, not how it was trained."""
+    from safetensors.torch import save as serialised
 
-
-def export_generator(path: Path, generator: Generator, options: TrainOptions) -> None:
-    """Write the generator alone as .safetensors, with its options as metadata."""
-    from safetensors.torch import save_file
-
-    weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    weights = {name: value.detach().cpu().contiguous() for name, value in checkpoint.generator.items()}
+    options = checkpoint.options.model_dump(include=set(GeneratorOptions.model_fields))
     # One entry only: safetensors writes several in any order, and the file would differ from run to run.
-    metadata = {"options": json.dumps(public(options), sort_keys=True)}
+    content = serialised(weights, metadata={"options": json.dumps(options, sort_keys=True)})
     with whole_file(path) as temporary:
-        save_file(weights, temporary, metadata=metadata)
+        temporary.write_bytes(content)
 
 
 def load_generator(path: str | Path) -> Generator:
@@ -115,22 +125,35 @@ def load_generator(path: str | Path) -> Generator:
         FramekitError: There is none, or it is no generator of cartoongan.
     """
     path = _model_file(Path(path))
+    options: GeneratorOptions
+    weights: Mapping[str, Any]
     if path.suffix == ".safetensors":
         options, weights = _read_export(path)
     else:
         checkpoint = load(path)
-        options, weights = checkpoint.options, checkpoint.states.get("generator", {})
-    generator = Generator(options.base_channels, options.residual_blocks)
-    try:
-        generator.load_state_dict(weights)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise FramekitError("damaged: its weights do not fit its options", where=path) from error
+        options, weights = checkpoint.options, checkpoint.generator
+    with torch.device("meta"):  # takes no memory, whatever size a stranger's file claims
+        generator = Generator(options.base_channels, options.residual_blocks)
+    wanted = generator.state_dict()
+    if weights.keys() != wanted.keys() or not all(_fits(weights[name], wanted[name]) for name in wanted):
+        raise FramekitError("damaged: its weights do not fit its options", where=path)
+    if not _finite(weights):
+        raise FramekitError("damaged: weights that are no finite numbers", where=path)
+    generator.load_state_dict(weights, assign=True)
     return generator.eval().requires_grad_(False)
 
 
-def public(options: TrainOptions) -> dict[str, Any]:
-    """Options as plain values, without places on this machine."""
-    return options.model_dump(mode="json", exclude={"vgg_weights"})
+def _fits(value: Any, wanted: Tensor) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and (value.shape, value.dtype, value.layout) == (wanted.shape, wanted.dtype, wanted.layout)
+        and value.device.type == "cpu"
+        and value.is_contiguous()  # so that all of its bytes are in the file
+    )
+
+
+def _finite(weights: Mapping[str, Tensor]) -> bool:
+    return all(bool(value.isfinite().all()) for value in weights.values())
 
 
 def _all(run: Path) -> list[Path]:
@@ -151,13 +174,18 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise FramekitError("no such file", where=path)
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("compressed")  # torch writes none, and it could unpack to any size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # a stranger's file can fail in any way
         reason = "damaged, not a checkpoint, or one that holds code"
         raise FramekitError(f"cannot be read ({reason}: {type(error).__name__})", where=path) from error
 
 
-def _read_export(path: Path) -> tuple[TrainOptions, Mapping[str, Tensor]]:
+def _read_export(path: Path) -> tuple[GeneratorOptions, Mapping[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -167,13 +195,14 @@ def _read_export(path: Path) -> tuple[TrainOptions, Mapping[str, Tensor]]:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         options = json.loads(metadata["options"])
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise FramekitError("not a generator of cartoongan", where=path) from error
-    return _options(options, path), weights
+    return _options(GeneratorOptions, options, path), weights
 
 
-def _options(values: Any, path: Path) -> TrainOptions:
+def _options(kind: type[Options], values: Any, path: Path) -> Options:
     try:
-        return validated(TrainOptions, values)
-    except FramekitError as error:
-        raise FramekitError(f"options of another version ({printable(error.what)})", where=path) from error
+        return validated(kind, values)
+    except (FramekitError, RecursionError) as error:
+        reason = printable(getattr(error, "what", "nested too deeply"))
+        raise FramekitError(f"options of another version ({reason:.200})", where=path) from error

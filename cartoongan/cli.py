@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from cartoongan.options import StylizeOptions, TrainOptions
+from framekit import __version__
 from framekit.errors import printable
 from framekit.terminal.commands import Program, say
 from framekit.terminal.flags import flags_of
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
 def main() -> None:
     """Photos in, cartoons out: train CartoonGAN on framekit datasets and use what was trained.
 
@@ -46,7 +48,7 @@ def train(
     Ctrl-C saves a checkpoint; the same command with --resume goes on as if nothing had happened. The run
     folder gets log.jsonl, tensorboard/, samples/, checkpoints/ and, at the end, generator.safetensors.
     """
-    from cartoongan import trainer
+    from cartoongan import run_folder, trainer
 
     plan = trainer.plan(cartoons, photos, out, options, resume=resume)
     if dry_run:
@@ -59,6 +61,8 @@ def train(
         summary = trainer.carry_out(plan)
     except KeyboardInterrupt:
         how = f"stopped. To go on: the same command with --resume (run folder: {printable(out)})"
+        if not run_folder.holds_run(out):
+            how = "stopped before training began; nothing was left behind"
         raise KeyboardInterrupt(how) from None
     speed = f", {summary.images_per_second:.3g} images/s" if summary.images_per_second else ""
     click.echo(f"trained {summary.steps:,} steps{speed}: {printable(summary.generator)}")
@@ -72,8 +76,11 @@ def train(
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder, or NAME.png for one photo."
 )
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @flags_of(StylizeOptions)
-def stylize(model: Path, inputs: tuple[Path, ...], out: Path, options: StylizeOptions) -> int:
+def stylize(
+    *, model: Path, inputs: tuple[Path, ...], out: Path, overwrite: bool, options: StylizeOptions
+) -> int:
     """Make cartoons of photos with MODEL: a run folder, a checkpoint or a .safetensors file.
 
     \b
@@ -81,11 +88,11 @@ def stylize(model: Path, inputs: tuple[Path, ...], out: Path, options: StylizeOp
     cartoongan stylize runs/popeye holiday/ more/*.jpg --out cartoons
 
     Pictures keep their size and are written as PNG. Folders are searched to the bottom and keep their inner
-    paths.
+    paths. A file that is there already is left as it is, without --overwrite.
     """
     from cartoongan import stylize as stylizing
 
-    summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out)
+    summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out, overwrite=overwrite)
     for line in summary.failed:
         say(f"failed: {line}")
     click.echo(f"made {len(summary.written)} cartoons in {printable(out)}")

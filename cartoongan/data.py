@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -25,6 +27,8 @@ from framekit.manifest import Manifest, Pair, PairReader
 
 PHOTOS, CARTOONS = 0, 1
 """Domains, as seeds know them."""
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask a run to stop."""
 
 
 def position(counter: int, *, length: int, seed: int, domain: int) -> int:
@@ -140,21 +144,13 @@ class Batches(Dataset[dict[str, Tensor] | FramekitError]):
         An error is returned, not raised: on its way out of a worker it would lose its one-line form.
         """
         try:
-            batch = {"photos": self._stacked(self._photos, step)["image"]}
+            batch = {"photos": _stacked(self._photos, step, self._batch_size)["image"]}
             if step >= self._init_steps:
-                cartoons = self._stacked(self._cartoons, step - self._init_steps)
+                cartoons = _stacked(self._cartoons, step - self._init_steps, self._batch_size)
                 batch |= {"cartoons": cartoons["image"], "smoothed": cartoons["smoothed"]}
             return batch
         except FramekitError as error:
             return error
-
-    def _stacked(self, samples: Samples, step: int) -> dict[str, Tensor]:
-        first = step * self._batch_size
-        parts = [samples[counter] for counter in range(first, first + self._batch_size)]
-        return {
-            name: torch.from_numpy(np.stack([part[name] for part in parts]).transpose(0, 3, 1, 2).copy())
-            for name in parts[0]
-        }
 
 
 def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator[dict[str, Tensor]]:
@@ -171,7 +167,9 @@ def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator
         worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # else the loader draws a number from the global one
     )
-    for batch in loader:
+    with _stops_held_back():
+        loaded = iter(loader)
+    for batch in loaded:
         if isinstance(batch, FramekitError):
             raise batch
         yield batch
@@ -185,6 +183,21 @@ def fixed_photos(photos: Manifest, *, count: int, crop_size: int) -> Tensor:
     return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
 
 
+def first_photos(photos: Manifest, options: TrainOptions, *, steps: int) -> list[Tensor]:
+    """The photos of the first `steps` steps, as training sees them: each (N, 3, P, P) uint8 RGB."""
+    reader = photos.reader(smoothed=False)
+    samples = Samples(reader, domain=PHOTOS, crop_size=options.crop_size, seed=options.seed)
+    return [_stacked(samples, step, options.batch_size)["image"] for step in range(steps)]
+
+
+def _stacked(samples: Samples, step: int, batch_size: int) -> dict[str, Tensor]:
+    parts = [samples[counter] for counter in range(step * batch_size, (step + 1) * batch_size)]
+    return {
+        name: torch.from_numpy(np.stack([part[name] for part in parts]).transpose(0, 3, 1, 2).copy())
+        for name in parts[0]
+    }
+
+
 def _centre(pair: Pair, size: int) -> np.ndarray:
     height, width = pair.image.shape[:2]
     if min(height, width) < size:
@@ -193,7 +206,31 @@ def _centre(pair: Pair, size: int) -> np.ndarray:
     return pair.image[top : top + size, left : left + size]
 
 
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Keep stops from processes that are begun meanwhile, until they ignore them themselves."""
+    if not hasattr(signal, "sigwaitinfo"):  # only on Linux and its like
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(_number: int) -> None:
-    # A stop is the trainer's to handle, between two steps; until then it wants its batches.
+    # A stop may reach the whole process group. It is the trainer's to handle, between two steps, and until
+    # then it wants its batches. A worker ends with its loader; torch sees to it when the trainer is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "sigwaitinfo"):  # SIGTERM stays held back
+        threading.Thread(target=_end_when_told_by_the_trainer, daemon=True).start()
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end_when_told_by_the_trainer() -> None:
+    # Python waits for its processes when it ends, after it has told them to: these must listen to it.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import urllib.error
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,9 @@ def _read(path: Path) -> Mapping[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        weights = torch.load(path, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            weights = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # a stranger's file can fail in any way
         raise FramekitError(f"cannot be read as weights ({type(error).__name__})") from error
     if not isinstance(weights, Mapping):

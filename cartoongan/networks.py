@@ -71,6 +71,8 @@ class ResidualBlock(nn.Module):
 class Discriminator(nn.Module):
     """Picture to a map of logits, each about one patch: above 0 is a real cartoon. 1.13 M parameters.
 
+    It is never used outside training, so its norms keep no running statistics.
+
     Args:
         channels: Feature maps of the first layer.
     """
@@ -81,10 +83,10 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(
             *(_conv(3, n), _leaky()),  # k3 n32 s1
             *(_conv(n, n2, stride=2), _leaky()),  # k3 n64 s2
-            *(*_conv_norm(n2, n4), _leaky()),  # k3 n128 s1
+            *(*_conv_norm(n2, n4, running=False), _leaky()),  # k3 n128 s1
             *(_conv(n4, n4, stride=2), _leaky()),  # k3 n128 s2
-            *(*_conv_norm(n4, n8), _leaky()),  # k3 n256 s1
-            *(*_conv_norm(n8, n8), _leaky()),  # k3 n256 s1
+            *(*_conv_norm(n4, n8, running=False), _leaky()),  # k3 n256 s1
+            *(*_conv_norm(n8, n8, running=False), _leaky()),  # k3 n256 s1
             _conv(n8, 1),  # k3 n1 s1
         )
         self.apply(_first_weights)
@@ -113,8 +115,11 @@ def _conv(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: 
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
 
 
-def _conv_norm(inputs: int, outputs: int, *, kernel: int = 3) -> tuple[nn.Module, nn.Module]:
-    return _conv(inputs, outputs, kernel=kernel, bias=False), nn.BatchNorm2d(outputs)
+def _conv_norm(
+    inputs: int, outputs: int, *, kernel: int = 3, running: bool = True
+) -> tuple[nn.Module, nn.Module]:
+    norm = nn.BatchNorm2d(outputs, track_running_stats=running)
+    return _conv(inputs, outputs, kernel=kernel, bias=False), norm
 
 
 def _up(inputs: int, outputs: int) -> nn.ConvTranspose2d:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
-class TrainOptions(BaseModel):
-    """How a run is trained. The defaults are the paper's (Chen et al., CVPR 2018)."""
+class GeneratorOptions(BaseModel):
+    """What a generator is, whatever it was trained on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +23,11 @@ class TrainOptions(BaseModel):
         description="Channels of the generator's first layer; the discriminator starts with half of them.",
     )
     residual_blocks: int = Field(default=8, ge=0, le=64, description="Residual blocks of the generator.")
+
+
+class TrainOptions(GeneratorOptions):
+    """How a run is trained. The defaults are the paper's (Chen et al., CVPR 2018)."""
+
     crop_size: int = Field(
         default=256,
         ge=16,
@@ -79,6 +84,13 @@ class TrainOptions(BaseModel):
         if self.untrained_features and self.vgg_weights:
             raise ValueError("give either vgg_weights or untrained_features, not both")
         return self
+
+
+FREE_TO_CHANGE = {
+    *("max_steps", "epochs", "workers", "device", "checkpoint_every", "sample_every", "samples"),
+    *("vgg_weights", "untrained_features"),  # the features themselves are compared
+}
+"""Options that may differ when a run is resumed; all others are what the run is."""
 
 
 class StylizeOptions(BaseModel):

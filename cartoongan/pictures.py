@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,7 @@ from PIL import Image, ImageOps
 from framekit.errors import CommandError, FramekitError
 from framekit.files import whole_file
 
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp")
-)
+SUFFIXES = frozenset((".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """What is taken from a folder; a file that is named itself is tried whatever its name."""
 
 
@@ -51,8 +50,11 @@ def read_picture(path: Path) -> Picture:
         raise FramekitError("too many pixels" if large else "not a picture", where=path) from error
     except (FileNotFoundError, PermissionError) as error:
         raise FramekitError(str(error.strerror).lower(), where=path) from error
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError) as error:
-        raise FramekitError(f"cannot be read ({error})", where=path) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a stranger's file can fail in any way
+        reason = str(error) or type(error).__name__
+        raise FramekitError(f"cannot be read ({reason:.200})", where=path) from error
 
 
 def write_png(path: Path, picture: Picture) -> None:
@@ -71,29 +73,36 @@ def find_pictures(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     Raises:
         CommandError: An input is not there, or holds no picture, or `out` would be written over an input.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     for source in inputs:
         if not source.exists():
             raise CommandError("no such file or folder", where=source)
+        top = source if source.is_dir() else source.parent
         for path in _pictures_in(source, out) if source.is_dir() else [source]:
-            found.setdefault(path.resolve(), path.relative_to(source if source.is_dir() else source.parent))
+            found.setdefault(os.path.realpath(path), (path, path.relative_to(top)))
     if not found:
         raise CommandError("no pictures found", where=inputs[0] if inputs else None)
-    if len(found) == 1 and out.suffix and not out.is_dir():
-        places = [_single_file(out)]
+    if len(found) == 1 and _names_a_picture(out):
+        places = [out]
+    elif out.exists() and not out.is_dir():
+        advice = "give a folder, or for one photo a name that ends in .png"
+        raise CommandError("is a file", where=out, advice=advice)
     else:
-        places = [out / name for name in _distinct([name.with_suffix(".png") for name in found.values()])]
+        names = [name.with_suffix(".png") for _, name in found.values()]
+        places = [out / name for name in _distinct(names)]
     for place in places:
-        if place.resolve() in found:
+        if os.path.realpath(place) in found:
             raise CommandError("would be written over itself", where=place, advice="give another --out")
-    return list(zip(found, places, strict=True))
+    return [(path, place) for (path, _), place in zip(found.values(), places, strict=True)]
 
 
 def _as_picture(image: Image.Image) -> Picture:
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) / 257
-        return Picture(np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2))
+        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        rgb = np.repeat(np.rint(deep / 257).astype(np.uint8)[:, :, None], 3, axis=2)
+        clear = image.info.get("transparency")  # one grey that stands for nothing
+        return Picture(rgb, None if clear is None else np.where(deep == clear, 0, 255).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("floating-point pictures have no 8-bit form")
     if image.has_transparency_data:
@@ -108,15 +117,20 @@ def _pictures_in(folder: Path, out: Path) -> list[Path]:
         raise CommandError("is the input folder too", where=out, advice="give another --out")
     inside = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
     shown = [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
-    return [path for path in shown if path.is_file() and not path.resolve().is_relative_to(out.resolve())]
+    # A link that leads nowhere is taken too: it will fail with its reason.
+    files = [path for path in shown if path.is_file() or (path.is_symlink() and not path.exists())]
+    inside_out = os.path.realpath(out)
+    return [path for path in files if not Path(os.path.realpath(path)).is_relative_to(inside_out)]
 
 
-def _single_file(out: Path) -> Path:
-    if out.suffix.lower() == ".png":
-        return out
-    if out.suffix.lower() in SUFFIXES:
+def _names_a_picture(out: Path) -> bool:
+    """Whether `out` is one picture's name; a folder's name may have a dot, too."""
+    suffix = out.suffix.lower()
+    if out.is_dir() or suffix not in Image.registered_extensions():
+        return False
+    if suffix != ".png":
         raise CommandError("pictures are written as PNG", where=out, advice="give a name that ends in .png")
-    return out / "picture.png"
+    return True
 
 
 def _distinct(names: Sequence[Path]) -> list[Path]:

@@ -15,7 +15,9 @@ from cartoongan import checkpoints
 from cartoongan.networks import to_bytes, to_signed
 from cartoongan.options import TrainOptions
 from cartoongan.steps import Losses
-from framekit.files import whole_file, write_text
+from framekit.errors import FramekitError
+from framekit.files import clear_unfinished, whole_file, write_text
+from framekit.terminal.flags import validated
 
 OPTIONS, LOG, SUMMARY, TENSORBOARD, SAMPLES = (
     "options.json",
@@ -24,6 +26,7 @@ OPTIONS, LOG, SUMMARY, TENSORBOARD, SAMPLES = (
     "tensorboard",
     "samples",
 )
+ANOTHER_OUT = "begin again in another --out"
 
 
 def holds_run(run: Path) -> bool:
@@ -31,9 +34,31 @@ def holds_run(run: Path) -> bool:
     return (run / OPTIONS).exists() or checkpoints.latest(run) is not None
 
 
-def write_options(run: Path, options: TrainOptions) -> None:
-    """Write `options.json`."""
-    _write_json(run / OPTIONS, options.model_dump(mode="json"))
+def write_options(run: Path, options: TrainOptions, digests: dict[str, str]) -> None:
+    """Write `options.json`: options without places on this machine, and digests of data and features."""
+    values = options.model_dump(mode="json", exclude={"vgg_weights"})
+    _write_json(run / OPTIONS, values | {"digests": digests})
+
+
+def read_options(run: Path) -> tuple[TrainOptions, dict[str, str]]:
+    """What `write_options` wrote.
+
+    Raises:
+        FramekitError: It is damaged, or of another version.
+    """
+    path = run / OPTIONS
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        digests = {str(name): str(digest) for name, digest in values.pop("digests").items()}
+        return validated(TrainOptions, values), digests
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, FramekitError) as error:
+        raise FramekitError("damaged, or of another version", where=path, advice=ANOTHER_OUT) from error
+
+
+def clear_leftovers(run: Path) -> None:
+    """Remove half-written files that a killed run left."""
+    for folder in (run, run / checkpoints.FOLDER, run / SAMPLES):
+        clear_unfinished(folder)
 
 
 def write_summary(run: Path, summary: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +73,29 @@ class Training:
             return self._init_step(photos)
         return self._main_step(photos, pictures["cartoons"], pictures["smoothed"])
 
-    def generate(self, photos: Tensor) -> Tensor:
+    def statistics(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+        """The generator's batch-norm means and variances over `batches` of photos (uint8), by name.
+
+        For use in the place of its running ones: these follow weights that moved on, and with an average over
+        some ten batches they are noisy. Nothing is learned or counted.
+        """
+        generator = copy.deepcopy(self.generator)
+        for module in generator.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # averages over all batches alike
+        with torch.no_grad():
+            for photos in batches:
+                generator(to_signed(photos.to(self.device)))
+        kinds = ("running_mean", "running_var")
+        return {name: value for name, value in generator.state_dict().items() if name.endswith(kinds)}
+
+    def generate(self, photos: Tensor, statistics: dict[str, Tensor]) -> Tensor:
         """Cartoons of `photos` (uint8) in [-1, 1], as after training: nothing is learned or counted."""
         self.generator.eval()
         with torch.inference_mode():
-            generated = self.generator(to_signed(photos.to(self.device)))
+            signed = to_signed(photos.to(self.device))
+            generated = torch.func.functional_call(self.generator, statistics, (signed,))
         self.generator.train()
         return generated
 
@@ -128,13 +147,14 @@ class Training:
 
     def _generator_turn(self, photos: Tensor, generated: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)
-        terms = {
-            "adversarial": adversarial_loss(self.discriminator(generated)),
-            "content": self._content(generated, photos),
-        }
-        terms = self._learn("generator", terms)
-        self.discriminator.requires_grad_(True)
-        return terms
+        try:
+            terms = {
+                "adversarial": adversarial_loss(self.discriminator(generated)),
+                "content": self._content(generated, photos),
+            }
+            return self._learn("generator", terms)
+        finally:
+            self.discriminator.requires_grad_(True)
 
     def _content(self, generated: Tensor, photos: Tensor) -> Tensor:
         # Photos and VGG ask for no gradient, so the second pass keeps no graph.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,10 +83,19 @@ def load(model: str | Path, options: StylizeOptions | None = None) -> Stylizer:
     return Stylizer(load_generator(model), device)
 
 
-def stylize_paths(stylizer: Stylizer, inputs: Sequence[str | Path], out: str | Path) -> StylizeSummary:
+def stylize_paths(
+    stylizer: Stylizer, inputs: Sequence[str | Path], out: str | Path, *, overwrite: bool = False
+) -> StylizeSummary:
     """Make cartoons of files and folders below folder `out`, as PNG; one file may go to one file `out`.
 
-    A picture that cannot be read or is too large is noted in the summary; the others are made.
+    A picture that cannot be read or written, or is too large, is noted in the summary; the others are made.
+    A full disk ends it: what is left is not tried.
+
+    Args:
+        stylizer: What makes them.
+        inputs: Pictures and folders.
+        out: Folder or file.
+        overwrite: Replace files that are there; else they are left as they are, and noted as failures.
 
     Raises:
         CommandError: An input is not there, or `out` would be written over an input.
@@ -94,6 +105,8 @@ def stylize_paths(stylizer: Stylizer, inputs: Sequence[str | Path], out: str | P
     with Progress("stylize", total=len(places), unit="pictures") as progress:
         for source, place in places:
             try:
+                if os.path.lexists(place) and not overwrite:
+                    raise FramekitError("is there already", where=place, advice="replace with --overwrite")
                 picture = read_picture(source)
                 write_png(place, replace(picture, rgb=stylizer(picture.rgb)))
                 summary.written.append(place)
@@ -103,5 +116,9 @@ def stylize_paths(stylizer: Stylizer, inputs: Sequence[str | Path], out: str | P
                 summary.failed.append(
                     str(FramekitError(str(error) or "too large for this machine", where=source))
                 )
+            except OSError as error:
+                summary.failed.append(str(FramekitError(error.strerror or str(error), where=place)))
+                if error.errno == errno.ENOSPC:
+                    break
             progress.advance(note=place.name)
     return summary

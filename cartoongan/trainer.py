@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,18 @@ import torch
 import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.checkpoints import Checkpoint
-from cartoongan.data import Batches, check_data, fixed_photos, stream
+from cartoongan.data import STOPS, Batches, check_data, first_photos, fixed_photos, stream
 from cartoongan.devices import memory_errors, pick_device
 from cartoongan.features import check_features, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
-from cartoongan.options import TrainOptions
+from cartoongan.options import FREE_TO_CHANGE, TrainOptions
 from cartoongan.steps import Losses, Training
 from framekit.errors import CommandError, FramekitError
 from framekit.manifest import Manifest
 from framekit.terminal.progress import Progress
 
-FREE_TO_CHANGE = {
-    *("max_steps", "epochs", "workers", "device", "checkpoint_every", "sample_every", "samples"),
-    *("vgg_weights", "untrained_features"),  # the features themselves are compared
-}
-"""Options that may differ when a run is resumed; all others are what the run is."""
+STATISTICS_STEPS = 8
+"""Batches over which the generator's batch-norm statistics are taken for use; more come no closer."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class Plan:
         init_steps: Steps of the init phase.
         total_steps: Steps in all.
         start: Checkpoint to go on from.
+        begun_with: Digests of data and features that the run was begun with; None for a new run.
     """
 
     cartoons: Manifest
@@ -53,6 +51,7 @@ class Plan:
     init_steps: int
     total_steps: int
     start: Checkpoint | None
+    begun_with: dict[str, str] | None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -135,17 +134,18 @@ def train(
 
 def carry_out(todo: Plan) -> RunSummary:
     """Train as planned. Errors as for `train`."""
-    start = todo.start
     features = load_features(todo.options)
     digests = todo.digests | {"features": features.digest}
-    if start and start.digests != digests:
+    if todo.begun_with not in (None, digests):
         raise CommandError(
-            "the run was trained on other VGG features", where=todo.run, advice="give the same file"
+            "the run was begun with other VGG features", where=todo.run, advice="give the same file"
         )
     training = Training(todo.options, features, todo.device)
-    if start:
-        training.restore(start.states)
-    return _Run(todo, training, digests, start.step if start else 0).go()
+    if todo.start:
+        training.restore(todo.start.states)
+    done = todo.start.step if todo.start else 0
+    photos = first_photos(todo.photos, todo.options, steps=STATISTICS_STEPS)
+    return _Run(todo, training, digests, done, photos).go()
 
 
 def plan(
@@ -158,16 +158,24 @@ def plan(
     cartoon_set, photo_set = framekit.manifest.open(cartoons), framekit.manifest.open(photos)
     check_data(cartoon_set, photo_set, options)
     per_epoch = -(-len(photo_set) // options.batch_size)
-    init_steps = options.init_epochs * per_epoch if options.init_steps is None else options.init_steps
+    init_steps = _init_steps(options, per_epoch)
     total = init_steps + options.epochs * per_epoch
     total = min(total, options.max_steps or total)
     if not total:
         raise CommandError("nothing to train: no init steps and no epochs", advice="give --epochs")
     start = checkpoints.load(newest) if newest else None
-    todo = Plan(cartoon_set, photo_set, run, options, device, per_epoch, init_steps, total, start)
+    before, begun_with = options, None
     if start:
-        _check_same_run(start, todo)
+        before, begun_with = start.options, start.digests
+    elif resume:
+        before, begun_with = run_folder.read_options(run)
+    todo = Plan(cartoon_set, photo_set, run, options, device, per_epoch, init_steps, total, start, begun_with)
+    _check_same_run(todo, before)
     return todo
+
+
+def _init_steps(options: TrainOptions, per_epoch: int) -> int:
+    return options.init_epochs * per_epoch if options.init_steps is None else options.init_steps
 
 
 def _resume_point(run: Path, *, resume: bool) -> Path | None:
@@ -182,25 +190,30 @@ def _resume_point(run: Path, *, resume: bool) -> Path | None:
     return checkpoints.latest(run)
 
 
-def _check_same_run(start: Checkpoint, todo: Plan) -> None:
-    """Raise CommandError where `todo` would make another run out of `start`."""
-    before, now = checkpoints.public(start.options), checkpoints.public(todo.options)
-    changed = [
-        f"{name} ({before[name]} in the run, {now[name]} now)"
-        for name in now
-        if name not in FREE_TO_CHANGE and before[name] != now[name]
-    ]
-    changed += [f"the {name}" for name, digest in todo.digests.items() if start.digests.get(name) != digest]
+def _check_same_run(todo: Plan, before: TrainOptions) -> None:
+    """Raise CommandError where `todo` would make another run out of the one begun with options `before`."""
+    if todo.begun_with is None:
+        return
+    old, new = (_resolved(options, todo.steps_per_epoch) for options in (before, todo.options))
+    changed = [f"{name} ({old[name]} in the run, {new[name]} now)" for name in new if old[name] != new[name]]
+    changed += [f"the {name}" for name, digest in todo.digests.items() if todo.begun_with.get(name) != digest]
     if changed:
         raise CommandError(
             f"not the run that was begun here; changed: {', '.join(changed)}",
             where=todo.run,
             advice="resume with what it was begun with, or give another --out",
         )
-    if start.step > todo.total_steps:
+    if todo.start and todo.start.step > todo.total_steps:
         raise CommandError(
-            f"has done {start.step} steps, more than the {todo.total_steps} now asked for", where=todo.run
+            f"has done {todo.start.step} steps, more than the {todo.total_steps} now asked for",
+            where=todo.run,
         )
+
+
+def _resolved(options: TrainOptions, per_epoch: int) -> dict[str, Any]:
+    """What makes a run this one, with its init phase in steps."""
+    values = options.model_dump(mode="json", exclude=FREE_TO_CHANGE | {"init_epochs"})
+    return values | {"init_steps": _init_steps(options, per_epoch)}
 
 
 @dataclass
@@ -211,15 +224,17 @@ class _Run:
     training: Training
     digests: dict[str, str]
     done: int
+    first_photos: list[torch.Tensor]
     last: dict[str, float] = field(default_factory=dict)
     step_began: float = 0.0
+    statistics: dict[str, torch.Tensor] | None = None
 
     def go(self) -> RunSummary:
         run, options, first = self.plan.run, self.plan.options, self.done
         photos = fixed_photos(self.plan.photos, count=options.samples, crop_size=options.crop_size)
         run.mkdir(parents=True, exist_ok=True)
-        checkpoints.clear_leftovers(run)
-        run_folder.write_options(run, options)
+        run_folder.clear_leftovers(run)
+        run_folder.write_options(run, options, self.digests)
         if not self.done:
             self._sample(photos)
         started = self.step_began = time.monotonic()
@@ -242,21 +257,26 @@ class _Run:
         readers = plan.cartoons.reader(), plan.photos.reader(smoothed=False)
         batches = Batches(*readers, options=options, init_steps=plan.init_steps)
         for batch in stream(batches, start=self.done, stop=plan.total_steps, workers=options.workers):
-            with memory_errors(f"batches of {options.batch_size} at {options.crop_size} pixels"):
+            with self._memory_errors():
                 losses = self.training.step(batch)
             if wrong := losses.not_finite():
                 raise FramekitError(
                     f"step {self.done + 1}: no finite number any more: {', '.join(wrong)}",
                     where=plan.run,
-                    advice=f"use a lower --lr; {self._last_good()}",
+                    advice=f"begin again in another --out with a lower --lr; {self._last_good()}",
                 )
             self.done += 1
+            self.statistics = None
             self.last = losses.raw
             yield losses
 
     def _last_good(self) -> str:
         path = checkpoints.latest(self.plan.run)
-        return f"the last good checkpoint is {path}" if path else "there is no checkpoint yet"
+        return f"the last good checkpoint stays: {path}" if path else "there is no checkpoint yet"
+
+    def _memory_errors(self) -> AbstractContextManager[None]:
+        options = self.plan.options
+        return memory_errors(f"batches of {options.batch_size} at {options.crop_size} pixels")
 
     def _progress(self) -> Progress:
         batch_size = self.plan.options.batch_size
@@ -279,17 +299,27 @@ class _Run:
             self._save()
 
     def _sample(self, photos: torch.Tensor) -> Path:
-        return run_folder.write_samples(self.plan.run, self.done, photos, self.training.generate(photos))
+        generated = self.training.generate(photos, self._statistics())
+        return run_folder.write_samples(self.plan.run, self.done, photos, generated)
 
     def _save(self) -> Path:
-        state = Checkpoint(self.done, self.plan.options, self.digests, self.training.states())
-        return checkpoints.save(self.plan.run, state)
+        return checkpoints.save(self.plan.run, self._checkpoint())
+
+    def _checkpoint(self) -> Checkpoint:
+        states, statistics = self.training.states(), self._statistics()
+        return Checkpoint(self.done, self.plan.options, self.digests, states, statistics)
+
+    def _statistics(self) -> dict[str, torch.Tensor]:
+        if self.statistics is None:
+            with self._memory_errors():
+                self.statistics = self.training.statistics(self.first_photos)
+        return self.statistics
 
     def _finish(self, photos: torch.Tensor, first: int, seconds: float) -> RunSummary:
         run, images = self.plan.run, (self.done - first) * self.plan.options.batch_size
         checkpoint = self._save()
         generator = run / checkpoints.EXPORT
-        checkpoints.export_generator(generator, self.training.generator, self.plan.options)
+        checkpoints.export_generator(generator, self._checkpoint())
         summary = RunSummary(
             run=run,
             steps=self.done,
@@ -318,20 +348,19 @@ class _Run:
 def _stop_request() -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets, for a stop between two steps; a second one stops at once."""
     asked = threading.Event()
-    kinds = (signal.SIGINT, signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
         yield asked
         return
-    before = {kind: signal.getsignal(kind) for kind in kinds}
+    before = {kind: signal.getsignal(kind) for kind in STOPS}
 
     def ask(number: int, _frame: object) -> None:
         asked.set()
         signal.signal(number, before[signal.Signals(number)])
 
-    for kind in kinds:
+    for kind in STOPS:
         signal.signal(kind, ask)
     try:
         yield asked
     finally:
-        for kind in kinds:
+        for kind in STOPS:
             signal.signal(kind, before[kind])

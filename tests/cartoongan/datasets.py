@@ -11,7 +11,7 @@ import numpy as np
 from framekit.files import sha256_of
 from framekit.images.encoding import encode
 from framekit.manifest.schema import PAIRS, SCHEMA_VERSION, DatasetInfo, ShardInfo
-from framekit.manifest.writing import shard, write_info
+from framekit.manifest.writing import shard, write_decisions, write_info
 
 SIDE = 40  # pixels: larger than the crop of 32, so that crops differ
 
@@ -64,6 +64,7 @@ def write_dataset(
         writer.close({})
     size, digest = (root / path).stat().st_size, sha256_of(root / path)
     shards = [ShardInfo(path=path, rows=len(images), bytes=size, sha256=digest)]
+    write_decisions(root, [])
     options = {"smooth": smooth}
     write_info(
         root,

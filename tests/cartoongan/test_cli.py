@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from PIL import Image
 from cartoongan.cli import main
 from cartoongan.options import TrainOptions
 from cartoongan.trainer import RunSummary
+from framekit import __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,15 +133,42 @@ def test_training_into_a_run_exits_with_2(finished: RunSummary, cartoons: Path, 
     assert done.exit_code == 2 and "--resume" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("where", "resumable"), [("trainer.load_features", False), ("steps.Training.step", True)]
+)
 def test_a_stop_exits_with_130_and_says_how_to_go_on(
-    cartoons: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    *,
+    where: str,
+    resumable: bool,
+    cartoons: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stopped(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    arguments = ["train", *data(cartoons, photos, tmp_path / "run"), *FLAGS]
+    with monkeypatch.context() as patch:
+        # A second one: the first asks for a stop after the step.
+        patch.setattr(f"cartoongan.{where}", lambda *_: [os.kill(os.getpid(), signal.SIGTERM) for _ in "12"])
+        done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 130 and done.stderr.count("stopped") == 1
+    assert ("--resume" in done.stderr) == resumable
+    again = CliRunner().invoke(main, [*arguments, *(["--resume"] if resumable else [])])
+    assert again.exit_code == 0, again.stderr
 
-    monkeypatch.setattr("cartoongan.trainer.carry_out", stopped)
-    done = CliRunner().invoke(main, ["train", *data(cartoons, photos, tmp_path / "run"), *FLAGS])
-    assert done.exit_code == 130 and "--resume" in done.stderr
+
+def test_the_version_is_framekits() -> None:
+    assert __version__ in CliRunner().invoke(main, ["--version"]).stdout
+
+
+def test_a_file_that_is_there_is_replaced_on_request_only(finished: RunSummary, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(tmp_path / "photo.jpg")
+    (tmp_path / "photo.png").write_text("mine")
+    command = ["stylize", str(finished.run), str(tmp_path / "photo.jpg"), "--out", str(tmp_path)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1 and "--overwrite" in done.stderr
+    assert (tmp_path / "photo.png").read_text() == "mine"
+    assert CliRunner().invoke(main, [*command, "--overwrite"]).exit_code == 0
+    assert Image.open(tmp_path / "photo.png").size == (7, 9)
 
 
 def test_stylize_exits_with_1_when_a_picture_failed(finished: RunSummary, tmp_path: Path) -> None:

@@ -156,9 +156,56 @@ def test_first_weights_follow_the_seed_and_leave_the_global_state_alone(small: T
 def test_generating_samples_changes_nothing(training: Training, batch: dict[str, Tensor]) -> None:
     training.step(batch)
     before = {name: value.clone() for name, value in training.generator.state_dict().items()}
-    training.generate(batch["photos"])
+    statistics = training.statistics([batch["photos"]])
+    training.generate(batch["photos"], statistics)
     assert training.generator.training
     assert all(torch.equal(before[name], value) for name, value in training.generator.state_dict().items())
+
+
+def test_statistics_are_those_of_all_batches_with_the_weights_as_they_are(training: Training) -> None:
+    batches = torch.randint(0, 256, (3, 2, 3, 32, 32), dtype=torch.uint8)
+    for photos in batches:
+        training.step({"photos": photos})
+    statistics = training.statistics(batches)
+    seen: list[Tensor] = []
+    convolution = training.generator.flat[0]
+    with convolution.register_forward_hook(lambda *call: seen.append(call[2])), torch.no_grad():
+        for photos in batches:
+            convolution(to_signed(photos))
+    means = torch.stack([part.mean((0, 2, 3)) for part in seen]).mean(0)
+    variances = torch.stack([part.var((0, 2, 3)) for part in seen]).mean(0)
+    assert torch.allclose(statistics["flat.1.running_mean"], means, atol=1e-5)
+    assert torch.allclose(statistics["flat.1.running_var"], variances, rtol=1e-4)
+    assert not torch.allclose(statistics["flat.1.running_var"], training.generator.flat[1].running_var)
+
+
+def test_a_generator_with_its_statistics_comes_closer_to_what_was_trained(training: Training) -> None:
+    generator = torch.Generator().manual_seed(3)
+    batches = torch.randint(0, 256, (4, 2, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    for photos in batches:
+        training.step({"photos": photos})
+    with torch.no_grad():
+        trained = torch.func.functional_call(
+            training.generator, dict(training.generator.named_buffers()), (to_signed(batches[0]),)
+        )
+    running = {name: value.clone() for name, value in training.generator.named_buffers()}
+    gaps = [
+        float((training.generate(batches[0], values) - trained).abs().mean())
+        for values in (training.statistics(batches), running)
+    ]
+    assert gaps[0] < 0.7 * gaps[1]
+
+
+def test_a_turn_that_breaks_off_leaves_the_discriminator_able_to_learn(
+    training: Training, batch: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Tensor) -> Tensor:
+        raise MemoryError
+
+    monkeypatch.setattr(training, "_content", broken)
+    with pytest.raises(MemoryError):
+        training.step(batch)
+    assert all(value.requires_grad for value in training.discriminator.parameters())
 
 
 def test_states_of_other_networks_are_refused(training: Training, small: TrainOptions) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +137,7 @@ def test_folders_keep_their_inner_paths(echo: Stylizer, tmp_path: Path) -> None:
     summary = stylize_paths(echo, [tmp_path / "in"], tmp_path / "in" / "out")
     wanted = [tmp_path / "in" / "out" / name for name in ("a.png", "deep/er/b.png")]
     assert (summary.written, summary.failed) == (wanted, [])
-    again = stylize_paths(echo, [tmp_path / "in"], tmp_path / "in" / "out")
+    again = stylize_paths(echo, [tmp_path / "in"], tmp_path / "in" / "out", overwrite=True)
     assert again.written == wanted  # cartoons of cartoons are not made
 
 
@@ -178,6 +181,98 @@ def test_photos_too_large_for_the_memory_are_told(
     monkeypatch.setattr(echo._generator, "forward", hungry)
     summary = stylize_paths(echo, [save(tmp_path / "huge.png", noise(8, 12))], tmp_path / "out")
     assert summary.failed == [f"{tmp_path}/huge.png: no memory for 12×8 pixels"]
+
+
+def test_files_that_are_there_are_replaced_on_request_only(echo: Stylizer, tmp_path: Path) -> None:
+    photos = [save(tmp_path / "in" / name, noise(8, 8)) for name in ("a.jpg", "b.jpg")]
+    other = save(tmp_path / "in" / "a.png", noise(4, 4))
+    before = other.read_bytes()
+    summary = stylize_paths(echo, photos, tmp_path / "in")
+    assert [path.name for path in summary.written] == ["b.png"]
+    assert summary.failed == [f"{other}: is there already. replace with --overwrite"]
+    assert other.read_bytes() == before
+    summary = stylize_paths(echo, photos, tmp_path / "in", overwrite=True)
+    assert not summary.failed and Image.open(other).size == (8, 8)
+
+
+def test_a_name_that_cannot_be_written_is_that_pictures_failure(echo: Stylizer, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x").write_text("a file, where a folder is needed")
+    for name in ("x/a.jpg", "y.jpg"):
+        save(tmp_path / "in" / name, noise(8, 8))
+    summary = stylize_paths(echo, [tmp_path / "in"], tmp_path / "out")
+    assert [path.name for path in summary.written] == ["y.png"]
+    assert len(summary.failed) == 1 and str(tmp_path / "out" / "x" / "a.png") in summary.failed[0]
+
+
+def test_a_full_disk_ends_it_and_tells_what_failed(
+    echo: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [save(tmp_path / "in" / name, noise(8, 8)) for name in ("a.jpg", "b.jpg")]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("cartoongan.stylize.write_png", full)
+    summary = stylize_paths(echo, photos, tmp_path / "out")
+    assert summary.failed == [f"{tmp_path}/out/a.png: No space left on device"]
+
+
+@pytest.mark.parametrize(
+    "error", [struct.error("odd"), RuntimeError("odd"), NotImplementedError(), IndexError()]
+)
+def test_a_file_that_breaks_its_reader_is_told(
+    error: Exception, echo: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [save(tmp_path / name, noise(8, 8)) for name in ("bad.png", "good.png")]
+    real = Image.open
+
+    def breaking(path: Path) -> Image.Image:
+        if path.name == "bad.png":
+            raise error
+        return real(path)
+
+    monkeypatch.setattr(Image, "open", breaking)
+    summary = stylize_paths(echo, photos, tmp_path / "out")
+    assert [path.name for path in summary.written] == ["good.png"]
+    assert summary.failed == [f"{tmp_path}/bad.png: cannot be read ({str(error) or type(error).__name__})"]
+
+
+def test_a_folders_name_may_have_a_dot(echo: Stylizer, tmp_path: Path) -> None:
+    summary = stylize_paths(echo, [save(tmp_path / "photo.jpg", noise(8, 8))], tmp_path / "run.1")
+    assert summary.written == [tmp_path / "run.1" / "photo.png"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_file_is_no_folder_to_write_to(count: int, echo: Stylizer, tmp_path: Path) -> None:
+    photos = [save(tmp_path / f"{number}.jpg", noise(8, 8)) for number in range(count)]
+    (tmp_path / "f.txt").write_text("mine")
+    with pytest.raises(CommandError, match=r"f\.txt: is a file\. give a folder"):
+        stylize_paths(echo, photos, tmp_path / "f.txt")
+
+
+def test_links_that_lead_nowhere_are_told(echo: Stylizer, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "good.png", noise(8, 8))
+    (tmp_path / "in" / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
+    (tmp_path / "in" / "loop.jpg").symlink_to(tmp_path / "in" / "loop.jpg")
+    summary = stylize_paths(echo, [tmp_path / "in"], tmp_path / "out")
+    assert [path.name for path in summary.written] == ["good.png"]
+    assert all(name in line for name, line in zip(("gone.jpg", "loop.jpg"), summary.failed, strict=True))
+
+
+def test_a_grey_that_stands_for_nothing_is_transparent(tmp_path: Path) -> None:
+    deep = np.array([[0, 1000], [1001, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png", transparency=1000)
+    picture = read_picture(tmp_path / "deep.png")
+    assert picture.alpha is not None and picture.alpha.tolist() == [[255, 0], [255, 255]]
+
+
+def test_kinds_that_are_no_photos_are_tried_when_named_only(echo: Stylizer, tmp_path: Path) -> None:
+    for name in ("a.gif", "b.tga", "c.jfif"):
+        save(tmp_path / "in" / name, noise(8, 8))
+    summary = stylize_paths(echo, [tmp_path / "in"], tmp_path / "out")
+    assert [path.name for path in summary.written] == ["c.png"]
+    assert stylize_paths(echo, [tmp_path / "in" / "a.gif"], tmp_path / "out").written
 
 
 @pytest.mark.parametrize("out", ["in", "in/a.png"])

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cartoongan import checkpoints, trainer
+from cartoongan.features import VGGFeatures
 from cartoongan.options import TrainOptions
 from cartoongan.steps import Losses, Training
 from cartoongan.trainer import RunSummary, plan, train
@@ -52,10 +55,13 @@ def test_a_run_leaves_what_it_should(finished: RunSummary) -> None:
     assert sorted(path.name for path in (run / "samples").iterdir()) == [
         f"step-00000{step}.png" for step in (0, 3, 6)
     ]
-    assert TrainOptions.model_validate_json((run / "options.json").read_text()).base_channels == 4
     summary = json.loads((run / "run.json").read_text())
     assert (summary["steps"], summary["checkpoint"]) == (6, "checkpoints/step-000006.pt")
     assert set(summary["digests"]) == {"cartoons", "photos", "features"}
+    options = json.loads((run / "options.json").read_text())
+    assert options.pop("digests") == summary["digests"]
+    assert options.keys() == TrainOptions.model_fields.keys() - {"vgg_weights"}  # a place on this machine
+    assert (options["base_channels"], options["untrained_features"]) == (4, True)
 
 
 def test_the_log_has_every_step_and_term(finished: RunSummary, small: TrainOptions) -> None:
@@ -111,6 +117,7 @@ def test_stopped_and_resumed_is_bit_for_bit_never_stopped(
     assert (summary.steps, summary.resumed_from) == (6, step)
     one, other = checkpoints.load(summary.checkpoint), checkpoints.load(finished.checkpoint)
     assert same(one.states, other.states) and one.step == other.step
+    assert summary.generator.read_bytes() == finished.generator.read_bytes()
     assert log_of(run) == log_of(finished.run)
     assert summary.samples.read_bytes() == finished.samples.read_bytes()
 
@@ -124,12 +131,14 @@ def test_a_killed_run_goes_on_from_its_checkpoint_without_doubled_lines(
     finished_log = (run / "log.jsonl").read_text()
     (run / "log.jsonl").write_text(finished_log[:-20])
     newest = run / "checkpoints" / "step-000006.pt"
-    newest.rename(newest.with_name(".step-000006.pt.1234.tmp"))
+    newest.rename(newest.with_name(".framekit-0123.1234.tmp"))
+    for folder in ("", "samples"):
+        (run / folder / ".framekit-4567.1234.tmp").write_bytes(b"half")
     summary = train(cartoons, photos, run, small, resume=True)
     assert summary.resumed_from == 4
     assert log_of(run) == log_of(finished.run)
     assert same(checkpoints.load(summary.checkpoint).states, checkpoints.load(finished.checkpoint).states)
-    assert not list((run / "checkpoints").glob(".*"))
+    assert not list(run.rglob(".*"))
     board = EventAccumulator(str(run / "tensorboard"))
     board.Reload()
     assert [event.step for event in board.Scalars("raw/content")] == [1, 2, 3, 4, 5, 6]
@@ -145,6 +154,123 @@ def test_a_run_killed_before_its_first_checkpoint_can_be_resumed(
     summary = train(cartoons, photos, run, small, resume=True)
     assert summary.resumed_from == 0
     assert log_of(run) == log_of(finished.run)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"seed": 1}, r"seed \(0 in the run, 1 now\)"), ({"lr": 0.1, "omega": 1.0}, "lr .*omega")],
+)
+def test_a_run_without_a_checkpoint_is_that_run_too(
+    *,
+    change: dict[str, Any],
+    words: str,
+    finished: RunSummary,
+    cartoons: Path,
+    photos: Path,
+    small: TrainOptions,
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(finished.run / "options.json", run)
+    with pytest.raises(CommandError, match=words):
+        plan(cartoons, photos, run, small.model_copy(update=change), resume=True)
+    other = write_dataset(tmp_path / "other", [drawing(9)], smooth=True)
+    with pytest.raises(CommandError, match="changed: the cartoons"):
+        plan(other, photos, run, small, resume=True)
+    weights = tmp_path / "vgg.pt"
+    torch.save(VGGFeatures(None, seed=8).state_dict(), weights)
+    features = {"untrained_features": False, "vgg_weights": weights}
+    with pytest.raises(CommandError, match="other VGG features"):
+        train(cartoons, photos, run, small.model_copy(update=features), resume=True)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"digests": {}, "norm": 1}', "[" * 100_000])
+def test_damaged_options_are_told(
+    content: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "options.json").write_text(content)
+    with pytest.raises(FramekitError, match=r"options\.json: damaged"):
+        plan(cartoons, photos, tmp_path, small, resume=True)
+
+
+def test_init_epochs_may_change_where_they_change_no_step(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions
+) -> None:
+    changed = small.model_copy(update={"init_epochs": 3})
+    assert plan(cartoons, photos, finished.run, changed, resume=True).init_steps == 2
+    with pytest.raises(CommandError, match=r"init_steps \(2 in the run, 4 now\)"):  # 7 photos, 2 a step
+        changed = small.model_copy(update={"init_epochs": 1, "init_steps": None})
+        plan(cartoons, photos, finished.run, changed, resume=True)
+
+
+def test_the_same_run_gives_the_same_bytes_wherever_and_however_it_runs(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    options = small.model_copy(update={"workers": 2, "checkpoint_every": 3, "samples": 1, "epochs": 7})
+    summary = train(cartoons, photos, tmp_path / "elsewhere", options)
+    assert summary.checkpoint.read_bytes() == finished.checkpoint.read_bytes()
+    assert summary.generator.read_bytes() == finished.generator.read_bytes()
+
+
+SCRIPT = """
+import itertools, os, signal, subprocess, sys
+from cartoongan.steps import Training
+
+steps, real = itertools.count(1), Training.step
+
+def step(self, batch):
+    if next(steps) == 3:
+        {what}
+    return real(self, batch)
+
+Training.step = step
+from cartoongan.cli import main
+main(sys.argv[1:])
+"""
+
+
+def in_a_group(
+    what: str, run: Path, cartoons: Path, photos: Path, small: TrainOptions
+) -> subprocess.CompletedProcess[str]:
+    """Train with workers in a process group, with `what` in step 3. Returns when all processes are gone:
+    each of them holds the pipe of standard output."""
+    command = [sys.executable, "-c", SCRIPT.format(what=what), "train", "--out", str(run)]
+    command += ["--cartoons", str(cartoons), "--photos", str(photos), "--workers", "2", "--device", "cpu"]
+    command += ["--untrained-features"]
+    for name in (
+        "base_channels",
+        "residual_blocks",
+        "crop_size",
+        "batch_size",
+        "init_steps",
+        "max_steps",
+        "lr",
+    ):
+        command += ["--" + name.replace("_", "-"), str(getattr(small, name))]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, start_new_session=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("kind", ["TERM", "INT"])
+def test_a_stop_of_the_whole_group_is_a_stop(
+    kind: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    what = f"subprocess.run(['kill', '-{kind}', '--', f'-{{os.getpgrp()}}'])"
+    done = in_a_group(what, tmp_path / "run", cartoons, photos, small)
+    assert done.returncode == 130, done.stderr
+    assert "--resume" in done.stderr and "Error" not in done.stderr
+    assert checkpoints.latest(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "step-000003.pt"
+
+
+@pytest.mark.parametrize(
+    "what", ["os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError", "raise KeyboardInterrupt"]
+)
+def test_no_worker_outlives_the_trainer(
+    what: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    assert in_a_group(what, tmp_path / "run", cartoons, photos, small).returncode in (-9, 1, 130)
 
 
 def test_more_steps_may_be_asked_for(
@@ -200,8 +326,6 @@ def test_other_data_are_not_resumed_with(
 def test_other_features_are_not_resumed_with(
     finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
 ) -> None:
-    from cartoongan.features import VGGFeatures
-
     torch.save(VGGFeatures(None, seed=8).state_dict(), tmp_path / "vgg.pt")
     options = small.model_copy(update={"untrained_features": False, "vgg_weights": tmp_path / "vgg.pt"})
     with pytest.raises(CommandError, match="other VGG features"):
@@ -235,7 +359,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_good_checkpo
         return real(self, batch)
 
     monkeypatch.setattr(Training, "step", breaking)
-    with pytest.raises(FramekitError, match=r"step 5: .*content.*last good checkpoint is .*step-000004\.pt"):
+    with pytest.raises(FramekitError, match=r"step 5: .*content.*another --out.*stays: .*step-000004\.pt"):
         train(cartoons, photos, tmp_path / "run", small)
     newest = checkpoints.load(checkpoints.latest(tmp_path / "run"))
     assert all(value.isfinite().all() for value in newest.states["generator"].values())

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cartoongan.options import TrainOptions
-from framekit.errors import FramekitError, printable
+from framekit.errors import CommandError, FramekitError, printable
 from framekit.files import sha256_of
 
 VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
@@ -85,7 +85,7 @@ def load_features(options: TrainOptions) -> VGGFeatures:
     try:
         return VGGFeatures(_read(path))
     except FramekitError as error:
-        raise FramekitError(error.what, where=path, advice=_ADVICE) from error
+        raise type(error)(error.what, where=path, advice=_ADVICE) from error
 
 
 def check_features(options: TrainOptions) -> str:
@@ -138,7 +138,7 @@ def _shape(value: Tensor) -> str:
 def _read(path: Path) -> Mapping[str, Any]:
     """The tensors in a .safetensors, .pth or .pt file; no code in it is ever run."""
     if not path.is_file():
-        raise FramekitError("no such file")
+        raise CommandError("no such file")
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise FramekitError("not a .safetensors, .pth or .pt file")
     try:

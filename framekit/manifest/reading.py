@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from framekit.errors import FramekitError
+from framekit.errors import CommandError, FramekitError
 from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
@@ -30,6 +30,10 @@ OPEN_SHARDS = 32
 
 class ManifestError(FramekitError):
     """A dataset that is not there, not whole, or of another version."""
+
+
+class NoDatasetError(ManifestError, CommandError):
+    """There is no dataset where the command says."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +274,7 @@ def read_info(root: Path) -> DatasetInfo:
         raw = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         advice = "make one with: framekit extract FILMS --out " + str(root)
-        raise ManifestError("no dataset here (no dataset.json)", where=root, advice=advice) from None
+        raise NoDatasetError("no dataset here (no dataset.json)", where=root, advice=advice) from None
     except (ValueError, RecursionError) as error:
         raise ManifestError(
             f"dataset.json is damaged ({error})", where=root, advice="make the dataset again"

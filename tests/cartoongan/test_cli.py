@@ -108,7 +108,7 @@ def test_dry_run_counts_the_papers_parameters(cartoons: Path, photos: Path, tmp_
 def test_dry_run_checks_the_weights(cartoons: Path, photos: Path, tmp_path: Path) -> None:
     flags = ["--crop-size", "32", "--vgg-weights", str(tmp_path / "none.pth"), "--dry-run"]
     done = CliRunner().invoke(main, ["train", *data(cartoons, photos, tmp_path / "run"), *flags])
-    assert done.exit_code == 1 and "none.pth: no such file" in done.stderr
+    assert done.exit_code == 2 and "none.pth: no such file" in done.stderr
 
 
 @pytest.mark.parametrize(

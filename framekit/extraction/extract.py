@@ -154,9 +154,8 @@ def is_done(out: Path, segment: Segment) -> bool:
 
 def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
     asked = options.model_dump(mode="json")
-    made_with = (
-        ExtractOptions().model_dump(mode="json") | info.options
-    )  # options that came later: their default
+    # An option that came after the dataset was made has its default there.
+    made_with = ExtractOptions().model_dump(mode="json") | info.options
     other = [
         f"--{name.replace('_', '-')} {made_with[name]} → {value}"
         for name, value in asked.items()
@@ -288,6 +287,6 @@ def _notes(found: Found) -> list[str]:
         for folder, count in found.left_out.items()
     ]
     notes += [f"{printable(folder)} holds neither films nor pictures" for folder in found.empty]
-    return notes + (
-        [f"{found.ignored} files that are neither film nor picture passed over"] if found.ignored else []
-    )
+    if found.ignored:
+        notes.append(f"{found.ignored} files that are neither film nor picture passed over")
+    return notes

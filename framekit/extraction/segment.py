@@ -52,7 +52,7 @@ class Sample:
 
 
 def shard_paths(root: Path, segment: Segment) -> tuple[Path, Path]:
-    """Paths of the frames shard and the pairs shard; the segment is done when the first one is there."""
+    """Paths of the frames shard and the pairs shard; the segment is done when both are whole."""
     return root / "frames" / f"{segment.name}.parquet", root / "pairs" / f"{segment.name}.parquet"
 
 

@@ -174,9 +174,8 @@ class Manifest:
 
     def _read(self, path: str, names: list[str]) -> pa.Table:
         try:
-            return pq.read_table(self.root / path, columns=names, partitioning=None).replace_schema_metadata(
-                None
-            )
+            table = pq.read_table(self.root / path, columns=names, partitioning=None)
+            return table.replace_schema_metadata(None)
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self.root / path, error) from error
 

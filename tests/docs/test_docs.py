@@ -97,7 +97,9 @@ def test_command_lines_parse(page, line):
     model = OPTIONS.get(f"{program} {name}")
     if model:
         given = {field: context.params[field] for field in model.model_fields}
-        model.model_validate({field: value for field, value in given.items() if value is not None})
+        filled = model.model_validate({field: value for field, value in given.items() if value is not None})
+        assert set(model.model_fields) == set(dict(filled))
+    assert command.name == name, page
 
 
 @pytest.mark.parametrize(("page", "line"), [found for found in command_lines() if "make " in found[1]])
@@ -175,7 +177,7 @@ def test_all_pictures_are_used_and_small():
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
 def test_python_compiles(page, text):
-    compile(text, page, "exec")
+    assert compile(text, page, "exec").co_code
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
@@ -202,7 +204,9 @@ def test_reading_a_dataset_runs(text, cartoons, tmp_path, monkeypatch):
         monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
     monkeypatch.chdir(cartoons.parent)
     monkeypatch.setattr("PIL.Image.Image.show", lambda _image: None)
-    exec(compile(text, "docs/manifest.md", "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(text, "docs/manifest.md", "exec"), names)
+    assert names.keys() > {"__builtins__"}, "it made something"
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +226,7 @@ def cartoons(tmp_path_factory):
 def test_recipes_are_valid(page, text, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(text, encoding="utf-8")
-    load_recipe(recipe)
+    assert load_recipe(recipe).cartoons.sources, page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from framekit.errors import FramekitError
+from framekit.sources.hdr import BT2020_PRIMARIES, HLG, PQ, to_sdr
+
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
@@ -14,9 +17,15 @@ SQUARE_ENOUGH = Fraction(1, 100)
 """Pixel aspect ratios this near to 1 (1280:1281 and the like) are rounding in an encoder. Resampling a whole
 film for them would soften every line to move none by a visible amount."""
 HD_LINES = 720
-BT709, BT601 = 1, 5  # swscale's names of the matrices
-UNTAGGED = 2
-# swscale's flags by number, since PyAV 17 has no names for all: bicubic, full chroma, exact rounding.
+BT709, BT601, BT2020 = 1, 5, 9  # swscale's names of the matrices
+CONVERTIBLE = (BT709, 4, BT601, 6, 7, BT2020)
+NEAREST = {10: BT2020, 13: BT2020}
+"""BT.2020 with constant luminance is taken as without: greys are the same, colours nearly."""
+NO_MATRIX = (0, 2, 3, 12)
+"""Tags that name none: RGB, unspecified, reserved, and derived from primaries."""
+LIMITED = 1
+# swscale's flags by number, since PyAV 17 has no names for all: bicubic, full chroma, exact rounding. With
+# these it doesn't dither, and gives the same bytes with and without SIMD and on any number of threads.
 SCALING = 0x4 | 0x2000 | 0x4000 | 0x40000 | 0x80000
 
 
@@ -24,7 +33,8 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
     """Convert a decoded frame.
 
     The matrix and range are those that the frame is tagged with; an untagged frame is BT.709 from 720 lines
-    up and BT.601 below. More than 8 bits are rounded once, at the end.
+    up and BT.601 below. More than 8 bits are rounded once, at the end. PQ and HLG are tone-mapped, and
+    primaries tagged as BT.2020 brought to BT.709. Transparent pixels are laid on white, as those of stills.
 
     Args:
         frame: As PyAV's decoder gives it.
@@ -32,23 +42,57 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
 
     Returns:
         (H, W, 3) uint8 RGB, upright, with square pixels.
+
+    Raises:
+        FramekitError: Colours are coded in a way that FFmpeg's scaler can't convert, as YCgCo or ICtCp.
     """
+    transfer, wide = int(frame.color_trc), int(frame.color_primaries) == BT2020_PRIMARIES
+    if transfer in (PQ, HLG) or wide:
+        rgb = to_sdr(_converted(frame, pixel_aspect, "rgb48le"), transfer, wide=wide)
+    elif _has_alpha(frame):
+        rgb = _on_white(_converted(frame, pixel_aspect, "rgba"))
+    elif frame.format.name.startswith("gray") and frame.color_range == LIMITED:
+        rgb = _widened(_converted(frame, pixel_aspect, "gray16le"))
+    else:
+        rgb = _converted(frame, pixel_aspect, "rgb24")
+    return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame.rotation)))
+
+
+def _converted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> np.ndarray:
+    matrix = matrix_of(frame)
+    if matrix not in CONVERTIBLE:
+        raise FramekitError(
+            f"colours are coded with matrix {matrix} of ITU-T H.273, which cannot be converted",
+            advice="convert the film to BT.709 first",
+        )
     width, height = square_size(frame.width, frame.height, pixel_aspect)
-    rgb = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb24",
-        src_colorspace=matrix_of(frame),
-        interpolation=SCALING,
-    )
-    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame.rotation)))
+    return frame.reformat(
+        width=width, height=height, format=pixel_format, src_colorspace=matrix, interpolation=SCALING
+    ).to_ndarray()
+
+
+def _has_alpha(frame: VideoFrame) -> bool:
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+
+
+def _on_white(rgba: np.ndarray) -> np.ndarray:
+    """Lay (H, W, 4) uint8 with straight alpha on white: (H, W, 3) uint8."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _widened(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint16 limited-range grey to (H, W, 3) uint8; FFmpeg's scaler takes all grey for full range."""
+    levels = np.rint((grey.astype(np.float32) / 257 - 16) * np.float32(255 / 219))
+    return np.repeat(np.clip(levels, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def matrix_of(frame: VideoFrame) -> int:
-    """The YUV matrix of a frame in swscale's numbering: as tagged, else by its height."""
-    if frame.colorspace in (0, UNTAGGED):
+    """The YUV matrix of a frame in the numbers of ITU-T H.273: as tagged, else by its height."""
+    tag = int(frame.colorspace)
+    if tag in NO_MATRIX:
         return BT709 if frame.height >= HD_LINES else BT601
-    return frame.colorspace
+    return NEAREST.get(tag, tag)
 
 
 def square_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, int]:

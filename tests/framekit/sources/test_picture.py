@@ -1,40 +1,162 @@
+import itertools
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from framekit.sources.picture import quarter_turns, square_size, to_rgb
+from framekit.errors import FramekitError
+from framekit.sources.picture import matrix_of, quarter_turns, square_size, to_rgb
+from tests.films import numbered_frame, write_film
+from tests.oracles.yuv import yuv_planes
 
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40), (128, 128, 128)]
-KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114)}  # BT.709, BT.601
+LEVELS = (0, 60, 128, 200, 255)
+COLOURS = np.array(list(itertools.product(LEVELS, LEVELS, LEVELS)))
+PATCH, ACROSS = 16, 16
+LOSSLESS = {
+    "ffv1": {},
+    "libx264": {"qp": "0"},
+    "libx265": {"x265-params": "lossless=1:log-level=none"},
+}
 
 
-def yuv_frame(colour, *, matrix: int, tag: int, height: int) -> av.VideoFrame:
-    """A limited-range yuv444p frame of one RGB colour, by the matrix written out, tagged with `tag`."""
-    red, green, blue = (channel / 255 for channel in colour)
-    kr, kb = KR_KB[matrix]
-    luma = kr * red + (1 - kr - kb) * green + kb * blue
-    planes = [
-        16 + 219 * luma,
-        128 + 224 * (blue - luma) / (2 * (1 - kb)),
-        128 + 224 * (red - luma) / (2 * (1 - kr)),
-    ]
-    array = np.stack([np.full((height, 64), round(value), np.uint8) for value in planes])
-    frame = av.VideoFrame.from_ndarray(array, format="yuv444p")
-    frame.colorspace, frame.color_range = tag, 1
+def patches(height: int) -> np.ndarray:
+    """(height, 256, 3) RGB with a patch of every colour, then of grey."""
+    cells = np.full((height // PATCH, ACROSS, 3), 128)
+    cells.reshape(-1, 3)[: len(COLOURS)] = COLOURS
+    return np.kron(cells, np.ones((PATCH, PATCH, 1), int))
+
+
+def middles(image: np.ndarray) -> np.ndarray:
+    """The colours in the middles of the patches, where no neighbour's chroma reaches."""
+    return image[PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].reshape(-1, 3)[: len(COLOURS)].astype(int)
+
+
+def frame_of(planes, pixel_format: str, *, tag: int, tagged_range: int) -> av.VideoFrame:
+    """A frame of full-size planes, thinned out where `pixel_format` has fewer chroma samples."""
+    frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pixel_format)
+    for target, plane in zip(frame.planes, planes, strict=True):
+        dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
+        rows = np.frombuffer(memoryview(target), dtype).reshape(target.height, -1)
+        thin = plane[:: plane.shape[0] // target.height, :: plane.shape[1] // target.width]
+        rows[:, : target.width] = thin
+    frame.colorspace, frame.color_range = tag, tagged_range
     return frame
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize(
-    ("matrix", "tag", "height"),
-    [(1, 1, 64), (5, 5, 720), (5, 6, 720), (1, 2, 720), (5, 2, 576)],
-    ids=["709", "601", "170m", "untagged HD is 709", "untagged SD is 601"],
-)
-def test_colours_come_out_as_they_were(colour, matrix, tag, height):
-    rgb = to_rgb(yuv_frame(colour, matrix=matrix, tag=tag, height=height))
-    assert np.abs(rgb.astype(int) - colour).max() <= 2
+def through_a_file(path, frame: av.VideoFrame, codec: str) -> av.VideoFrame:
+    """Encode without loss, tagged as the frame is, and decode again."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=24, options=LOSSLESS[codec])
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
+        stream.codec_context.colorspace = int(frame.colorspace)
+        stream.codec_context.color_range = int(frame.color_range)
+        for packet in [*stream.encode(frame), *stream.encode()]:
+            container.mux(packet)
+    return first_frame(path)
+
+
+def first_frame(path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0))
+
+
+FORMATS = [
+    ("ffv1", "yuv444p"),
+    ("ffv1", "yuv422p"),
+    ("ffv1", "yuv420p"),
+    ("ffv1", "yuv420p10le"),
+    ("ffv1", "yuv422p10le"),
+    ("ffv1", "yuv444p12le"),
+    ("libx264", "yuv420p"),
+    ("libx264", "yuv444p10le"),
+    ("libx265", "yuv420p10le"),
+    ("libx265", "yuv422p10le"),
+]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("matrix", [1, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize(("codec", "pixel_format"), FORMATS)
+def test_colours_come_out_of_a_film_as_they_went_in(tmp_path, codec, pixel_format, matrix, full):
+    bits = av.VideoFormat(pixel_format, 64, 64).components[0].bits
+    planes = yuv_planes(patches(PATCH * 8), matrix=matrix, bits=bits, full=full)
+    frame = frame_of(planes, pixel_format, tag=matrix, tagged_range=2 if full else 1)
+    decoded = through_a_file(tmp_path / "a.mkv", frame, codec)
+    assert (int(decoded.colorspace), decoded.color_range) == (matrix, 2 if full else 1)
+    assert np.abs(middles(to_rgb(decoded)) - COLOURS).max() <= (2 if bits == 8 else 1)
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(720, 1), (704, 5), (576, 5), (1088, 1)])
+@pytest.mark.parametrize("tag", [2, 3], ids=["unspecified", "reserved"])
+def test_untagged_is_709_from_720_lines_up_and_601_below(height, matrix, tag):
+    planes = yuv_planes(patches(height), matrix=matrix, bits=8, full=False)
+    frame = frame_of(planes, "yuv420p", tag=tag, tagged_range=0)
+    assert np.abs(middles(to_rgb(frame)) - COLOURS).max() <= 2
+
+
+def test_formats_that_are_full_range_by_name_need_no_tag():
+    planes = yuv_planes(patches(PATCH * 8), matrix=5, bits=8, full=True)
+    frame = frame_of(planes, "yuvj420p", tag=2, tagged_range=0)
+    assert np.abs(middles(to_rgb(frame)) - COLOURS).max() <= 2
+
+
+def test_more_than_eight_bits_are_rounded_to_the_nearest_level_without_dither():
+    ramp = np.linspace(0, 255, 877)  # every step of 10 bits in limited range
+    planes = yuv_planes(np.tile(ramp[None, :, None], (8, 1, 3)), matrix=1, bits=10, full=False)
+    rgb = to_rgb(frame_of(planes, "yuv444p10le", tag=1, tagged_range=1))
+    assert (rgb == rgb[0]).all()
+    assert np.abs(rgb[0] - ramp[:, None]).max() < 0.52
+
+
+@pytest.mark.parametrize(("pixel_format", "bits"), [("gbrp", 8), ("gbrp10le", 10), ("gbrp12le", 12)])
+def test_films_in_rgb_are_taken_as_they_are(tmp_path, pixel_format, bits):
+    rgb = patches(PATCH * 8)
+    planes = [np.rint(rgb[..., channel] * ((2**bits - 1) / 255)).astype(np.uint16) for channel in (1, 2, 0)]
+    frame = frame_of(planes, pixel_format, tag=0, tagged_range=2)
+    decoded = through_a_file(tmp_path / "a.mkv", frame, "libx265" if bits == 8 else "ffv1")
+    assert decoded.format.name == pixel_format
+    assert np.abs(to_rgb(decoded).astype(int) - rgb).max() <= (0 if bits == 8 else 1)
+
+
+@pytest.mark.parametrize(("pixel_format", "step"), [("gray", 1), ("gray10le", 4)])
+@pytest.mark.parametrize(("full", "levels"), [(False, (16, 125.5, 235)), (True, (0, 127.5, 255))])
+def test_grey_films_keep_their_range(tmp_path, pixel_format, step, full, levels):
+    top = 256 * step - 1
+    scaled = np.minimum(np.rint(np.array(levels) * (top / 255 if full else step)), top).astype(np.uint16)
+    plane = np.repeat(scaled, 32)[None].repeat(64, axis=0)
+    frame = frame_of([plane], pixel_format, tag=2, tagged_range=2 if full else 1)
+    rgb = to_rgb(through_a_file(tmp_path / "a.mkv", frame, "ffv1")).astype(int)
+    assert np.abs(rgb[:, 16::32] - np.array([0, 127.5, 255])[:, None]).max() <= 1
+
+
+def test_transparent_pixels_are_laid_on_white(tmp_path):
+    alpha = np.repeat([0, 51, 255], 32)[None].repeat(32, axis=0)
+    rgb = np.full((32, 96, 3), (200, 0, 100))
+    planes = [*yuv_planes(rgb, matrix=5, bits=8, full=False), alpha]
+    frame = frame_of(planes, "yuva444p", tag=5, tagged_range=1)
+    seen = to_rgb(through_a_file(tmp_path / "a.mkv", frame, "ffv1")).astype(int)[16, [8, 48, 88]]
+    assert np.abs(seen - [(255, 255, 255), (244, 204, 224), (200, 0, 100)]).max() <= 2
+
+
+@pytest.mark.parametrize("tag", [8, 11, 14], ids=["YCgCo", "YDzDx", "ICtCp"])
+def test_a_matrix_that_cannot_be_converted_is_said_to_be_one(tag):
+    planes = yuv_planes(patches(PATCH * 8), matrix=1, bits=8, full=False)
+    with pytest.raises(FramekitError, match=f"matrix {tag}"):
+        to_rgb(frame_of(planes, "yuv444p", tag=tag, tagged_range=1))
+
+
+@pytest.mark.parametrize(("tag", "matrix"), [(10, 9), (13, 9), (12, 5), (0, 5), (6, 6)])
+def test_rare_tags_get_the_nearest_matrix(tag, matrix):
+    planes = yuv_planes(patches(PATCH * 8), matrix=1, bits=8, full=False)
+    assert matrix_of(frame_of(planes, "yuv444p", tag=tag, tagged_range=1)) == matrix
+
+
+def test_converting_leaves_the_frame_as_it_was():
+    planes = yuv_planes(patches(PATCH * 8), matrix=1, bits=8, full=False)
+    frame = frame_of(planes, "yuv420p", tag=2, tagged_range=0)
+    assert (to_rgb(frame) == to_rgb(frame)).all()
+    assert (int(frame.colorspace), frame.color_range) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +173,39 @@ def test_pixels_are_made_square_but_not_for_a_rounding_error(aspect, size):
     assert square_size(720, 576, aspect) == size
 
 
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(16, 15), 256), (Fraction(8, 9), 216)])
+def test_a_circle_stored_in_oblong_pixels_comes_out_round(tmp_path, aspect, width):
+    columns, rows = np.meshgrid((np.arange(240) + 0.5) * float(aspect), np.arange(240) + 0.5)
+    inside = np.hypot(columns - width / 2, rows - 120) < 80
+    image = np.where(inside[..., None], 235, 20).astype(np.uint8).repeat(3, axis=2)
+    path = write_film(tmp_path / "a.mkv", [image], pixel_aspect=aspect)
+    with av.open(str(path)) as container:
+        seen = to_rgb(next(container.decode(video=0)), container.streams.video[0].sample_aspect_ratio)
+    assert seen.shape == (240, round(240 * aspect), 3)
+    bright = seen[..., 1] > 128
+    assert abs(bright.any(axis=0).sum() - 160) <= 2
+    assert abs(bright.any(axis=1).sum() - 160) <= 2
+
+
 @pytest.mark.parametrize(
     ("degrees", "turns"), [(0, 0), (90, 1), (-90, 3), (180, 2), (-180, 2), (270, 3), (-2147483648, 0)]
 )
 def test_rotation_is_whole_quarter_turns_and_nonsense_is_none(degrees, turns):
     assert quarter_turns(degrees) == turns
+
+
+def test_a_real_rotated_film_stands_upright(real_data):
+    frame = first_frame(real_data / "oddities/rotated.mp4")
+    plain = frame.reformat(format="rgb24").to_ndarray().astype(int)
+    assert frame.rotation == 90
+    upright = to_rgb(frame)
+    assert upright.shape == (frame.width, frame.height, 3)
+    assert np.abs(upright[0, 0] - plain[0, -1]).max() <= 8  # the top right corner is now the top left one
+    assert np.abs(upright - np.rot90(plain)).mean() < 2
+
+
+def test_a_drawing_keeps_its_colours_through_an_ordinary_film(tmp_path):
+    drawing = numbered_frame(7)
+    path = write_film(tmp_path / "a.mp4", [drawing], options={"qp": "1"})
+    seen = to_rgb(first_frame(path))
+    assert np.abs(seen.astype(int) - drawing).mean() < 4

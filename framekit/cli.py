@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from framekit import __version__
 from framekit.errors import printable
 from framekit.options import ExtractOptions
-from framekit.sources.sampling import expected
 from framekit.terminal.commands import Program, print_json, say
 from framekit.terminal.flags import flags_of
 
@@ -38,20 +38,13 @@ def main() -> None:
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def probe(sources: tuple[str, ...], as_json: bool) -> None:
-    """Show what framekit sees in films and folders, without extracting.
+    """Show what framekit sees in films and folders, and how it would decode them, without extracting.
 
     \b
     framekit probe film.mkv
     framekit probe ~/films --json
     """
-    from framekit.extraction.extract import plan_extraction
-
-    plan, notes = plan_extraction(sources, quiet=as_json)
-    if as_json:
-        print_json(_plan_json(plan, notes))
-    else:
-        _print_plan(plan, notes)
-    sys.exit(1 if plan.problems else 0)
+    _look_over(sources, ExtractOptions(), as_json=as_json)
 
 
 @main.command()
@@ -59,6 +52,7 @@ def probe(sources: tuple[str, ...], as_json: bool) -> None:
 @click.option("--out", type=DATASET, required=True, help="The dataset's folder.")
 @flags_of(ExtractOptions)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes, a film each.  [default: one a core]")
+@click.option("--hwaccel", metavar="DEVICE", help="Decode on hardware: cuda, vaapi, videotoolbox, …")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def extract(
@@ -67,6 +61,7 @@ def extract(
     out: Path,
     options: ExtractOptions,
     workers: int | None,
+    hwaccel: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -79,18 +74,13 @@ def extract(
     framekit extract ~/films --out dataset --every 24 --style shinkai
     framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
     """
-    from framekit.extraction.extract import check_out, plan_extraction
+    from framekit.extraction.extract import check_out
     from framekit.extraction.extract import extract as run
 
     if dry_run:
         check_out(out, options)
-        plan, notes = plan_extraction(sources, quiet=as_json)
-        if as_json:
-            print_json(_plan_json(plan, notes) | {"options": options.model_dump()})
-        else:
-            _print_plan(plan, notes, every=options.every)
-        sys.exit(1 if plan.problems else 0)
-    made = run(sources, out, options, workers=workers)
+        _look_over(sources, options, as_json=as_json)
+    made = run(sources, out, options, workers=workers, hwaccel=hwaccel)
     if as_json:
         print_json(made.as_json())
     else:
@@ -143,38 +133,65 @@ def verify(dataset: Path, as_json: bool) -> None:
     sys.exit(1 if faults else 0)
 
 
+def _look_over(sources: tuple[str, ...], options: ExtractOptions, *, as_json: bool) -> NoReturn:
+    from framekit.extraction.extract import look_over, plan_extraction
+
+    plan, notes = plan_extraction(sources, quiet=as_json)
+    look_over(plan, options)
+    if as_json:
+        print_json(_plan_json(plan, notes) | {"options": options.model_dump(mode="json")})
+    else:
+        _print_plan(plan, notes)
+    sys.exit(1 if plan.problems else 0)
+
+
 def _plan_json(plan: Plan, notes: list[str]) -> dict[str, object]:
     found = [source.info.model_dump() | {"pictures": source.pictures} for source in plan.sources]
     return {"sources": found, "problems": [p.model_dump() for p in plan.problems], "notes": notes}
 
 
-def _print_plan(plan: Plan, notes: list[str], every: int | None = None) -> None:
+def _print_plan(plan: Plan, notes: list[str]) -> None:
     for source in plan.sources:
         click.echo(f"{printable(source.path)}  [{source.id}]")
         if source.kind == "stills":
             click.echo(f"    {len(source.names):,} pictures")
             continue
-        facts = source.facts
-        guessed = ", guessed" if facts["untagged"] else ""
-        samples = f", {expected(source.pictures, every):,} samples" if every else ""
-        click.echo(
-            f"    {facts['width']}×{facts['height']}, {facts['frame_rate']} fps, {facts['seconds']:g} s, "
-            f"about {source.pictures:,} frames{samples}\n"
-            f"    {facts['codec']} in {facts['container']}, {facts['pixel_format']}, "
-            f"{facts['matrix']} {facts['range']} range{guessed}, pixel aspect {facts['pixel_aspect']}, "
-            f"rotation {facts['rotation']}"
-        )
+        for line in _film_lines(source.facts, source.pictures):
+            click.echo(f"    {line}")
     for note in notes:
         say(f"note: {note}")
     for problem in plan.problems:
         say(f"problem: {problem.path}: {problem.what}")
 
 
+def _film_lines(facts: dict[str, Any], stated: int) -> Iterator[str]:
+    stated_frames = f"about {stated:,} frames" if stated else "length not stated"
+    frames = f"{facts['frames']:,} frames" if facts.get("frames") else stated_frames
+    size = f"{facts['width']}×{facts['height']}"
+    yield f"{size}, {facts['frame_rate']} fps, {facts['seconds']:g} s, {frames}"
+    guessed = ", guessed" if facts["untagged"] else ""
+    interlaced = ", interlaced" if facts["interlaced"] else ""
+    yield (
+        f"{facts['codec']} in {facts['container']}, {facts['pixel_format']}{interlaced}, "
+        f"{facts['matrix']} {facts['range']} range{guessed}, pixel aspect {facts['pixel_aspect']}, "
+        f"rotation {facts['rotation']}"
+    )
+    if "decoding" in facts:
+        samples = (
+            "as many as it has shots or keyframes" if facts["samples"] is None else f"{facts['samples']:,}"
+        )
+        yield f"decodes {facts['decoding']}; samples: {samples}"
+    if facts.get("letterbox"):
+        yield f"black bars: keeps {facts['letterbox']} (width:height:x:y)"
+    if facts.get("telecine"):
+        yield "24 frames a second spread over 30: --inverse-telecine takes them back"
+
+
 def _print_extraction(made: Extraction) -> None:
     totals = made.info.totals
     click.echo(
         f"{totals['pairs']:,} pairs from {totals['frames_kept']:,} of {totals['frames_sampled']:,} "
-        f"sampled frames ({totals['frames_decoded']:,} decoded) of {len(made.info.sources):,} sources, "
+        f"sampled frames (of {totals['frames']:,}) of {len(made.info.sources):,} sources, "
         f"{totals['bytes'] / 1e6:,.1f} MB in {printable(made.root)}"
     )
     if made.done_before:

@@ -17,8 +17,8 @@ ROOMS = {
     "validating": {"errors"},
     "terminal": {"errors", "validating"},
     "images": {"errors"},
-    "options": {"images"},
     "sources": {"errors"},
+    "options": {"images", "sources"},
     "manifest": {"errors", "files", "validating", "terminal", "images"},
     "extraction": {"errors", "files", "terminal", "images", "options", "sources", "manifest"},
     "audit": {"errors", "manifest"},
@@ -86,7 +86,7 @@ def test_cartoongan_does_not_know_films_or_pipelines():
         assert not tops & {"av", "imagehash", "pipelines"}, path
 
 
-HEAVY = ("torch", "av", "cv2", "pyarrow", "numpy", "imagehash", "albumentations", "PIL")
+HEAVY = ("torch", "av", "cv2", "pyarrow", "numpy", "imagehash", "albumentations", "PIL", "scenedetect")
 
 
 @pytest.mark.parametrize("module", ["framekit.cli", "cartoongan.cli", "pipelines.__main__"])

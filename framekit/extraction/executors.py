@@ -6,20 +6,26 @@ import multiprocessing
 import os
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from framekit.errors import FramekitError
 from framekit.extraction.plan import Segment
 from framekit.options import ExtractOptions
+from framekit.sources.decoding import Approach
 
-FRAMES_BETWEEN_REPORTS = 25
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_REPORTS = SECONDS_BETWEEN_LOOKS = 0.2
+PATIENCE = 600
+"""Seconds without a sign of life from a worker."""
+MOST_THREADS = 8
+"""Of a decoder: each holds some frames, and beyond this they wait for one another."""
 
 OnFrames = Callable[[Segment, int], None]
 """Told how many pictures of a segment are decoded so far."""
@@ -27,7 +33,13 @@ Outcome = tuple[Segment, Exception | None]
 
 
 def run_segments(
-    segments: Sequence[Segment], options: ExtractOptions, root: Path, *, workers: int, on_frames: OnFrames
+    segments: Sequence[Segment],
+    options: ExtractOptions,
+    root: Path,
+    *,
+    workers: int,
+    hwaccel: str | None = None,
+    on_frames: OnFrames,
 ) -> Iterator[Outcome]:
     """Run `extract_segment` on each; gives every segment with its error or None, in the order they end.
 
@@ -35,12 +47,16 @@ def run_segments(
         segments: What to do; a failing one does not stop the others.
         options: How.
         root: The dataset's folder.
-        workers: Processes; with 1 everything runs in this one.
+        workers: Processes; with 1 everything runs in this one. A film that is alone runs in this one too, and
+            its decoder has as many threads: never both.
+        hwaccel: Kind of device to decode on, or None.
         on_frames: For progress.
     """
-    if workers == 1 or len(segments) <= 1:
-        return _in_this_process(segments, options, root, on_frames)
-    return _in_a_pool(segments, options, root, min(workers, len(segments)), on_frames)
+    if workers > 1 and len(segments) > 1:
+        extract = partial(_work, options, root, Approach(hwaccel=hwaccel))
+        return _in_a_pool(segments, extract, min(workers, len(segments)), on_frames)
+    approach = Approach(hwaccel=hwaccel, threads=min(workers, MOST_THREADS))
+    return _in_this_process(segments, partial(_extract, options, root, approach), on_frames)
 
 
 def default_workers() -> int:
@@ -48,43 +64,50 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_this_process(
-    segments: Sequence[Segment], options: ExtractOptions, root: Path, on_frames: OnFrames
-) -> Iterator[Outcome]:
+def _extract(
+    options: ExtractOptions,
+    root: Path,
+    approach: Approach,
+    segment: Segment,
+    on_frames: Callable[[int], None],
+) -> None:
     from framekit.extraction.segment import extract_segment
 
+    extract_segment(segment, options, root, on_frames, approach=approach)
+
+
+def _in_this_process(
+    segments: Sequence[Segment], extract: Callable[..., None], on_frames: OnFrames
+) -> Iterator[Outcome]:
     for segment in segments:
         try:
-            extract_segment(segment, options, root, partial(on_frames, segment))
+            extract(segment, partial(on_frames, segment))
             yield segment, None
         except Exception as error:
             yield segment, error
 
 
 def _in_a_pool(
-    segments: Sequence[Segment], options: ExtractOptions, root: Path, workers: int, on_frames: OnFrames
+    segments: Sequence[Segment], work: Callable[[Segment], None], workers: int, on_frames: OnFrames
 ) -> Iterator[Outcome]:
     # Longest first, so that no worker is left alone with a long film at the end.
     waiting = deque(sorted(segments, key=lambda segment: -segment.pictures))
     while waiting:
-        suspects = yield from _one_pool(waiting, options, root, workers, on_frames)
+        suspects = yield from _one_pool(waiting, work, workers, on_frames)
         # A worker died over one of these: alone, each shows whether it was the one.
         for segment in suspects:
-            if (yield from _one_pool(deque([segment]), options, root, 1, on_frames)):
-                yield (
-                    segment,
-                    FramekitError(
-                        "a worker process died over it (a crash in the decoder, or out of memory)",
-                        where=segment.source.path,
-                        advice="run again with --workers 1, or leave it out",
-                    ),
-                )
+            if (yield from _one_pool(deque([segment]), work, 1, on_frames)):
+                what = "a worker process died over it (a crash in the decoder, or out of memory)"
+                advice = "run again with --workers 1, or leave it out"
+                yield segment, FramekitError(what, where=segment.source.path, advice=advice)
 
 
 def _one_pool(
-    waiting: deque[Segment], options: ExtractOptions, root: Path, workers: int, on_frames: OnFrames
+    waiting: deque[Segment], work: Callable[[Segment], None], workers: int, on_frames: OnFrames
 ) -> Generator[Outcome, None, list[Segment]]:
     """Take segments off `waiting` and run them, until none is left or a worker dies.
+
+    A segment that is silent for too long is given up, and its worker made to die.
 
     Returns:
         The segments that were under way when a worker died.
@@ -94,13 +117,22 @@ def _one_pool(
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
     running: dict[Future[None], Segment] = {}
+    heard: dict[str, float] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 segment = waiting.popleft()
-                running[pool.submit(_work, segment, options, root)] = segment
+                heard[segment.name] = time.monotonic()
+                running[pool.submit(work, segment)] = segment
             done, _ = wait(running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
-            _pass_on(reports, {segment.name: segment for segment in running.values()}, on_frames)
+            _pass_on(reports, {segment.name: segment for segment in running.values()}, on_frames, heard)
+            silent = [f for f, s in running.items() if time.monotonic() - heard[s.name] > PATIENCE]
+            if silent and not done:
+                _kill(set(multiprocessing.active_children()) - others)
+                for segment in map(running.pop, silent):
+                    what = f"no progress for {PATIENCE // 60} minutes: given up"
+                    yield segment, FramekitError(what, where=segment.source.path, advice="leave it out")
+                return list(running.values())
             for future in done:
                 if isinstance(future.exception(), BrokenProcessPool):
                     return list(running.values())
@@ -110,11 +142,15 @@ def _one_pool(
         return [*running.values(), segment]
     except BaseException:
         # Shards under way are begun anew another time: nobody has to wait for them.
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()
+        _kill(set(multiprocessing.active_children()) - others)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
 
 
 def _error(future: Future[None]) -> Exception | None:
@@ -124,12 +160,13 @@ def _error(future: Future[None]) -> Exception | None:
     return error
 
 
-def _pass_on(reports: Any, by_name: dict[str, Segment], on_frames: OnFrames) -> None:
+def _pass_on(reports: Any, by_name: dict[str, Segment], on_frames: OnFrames, heard: dict[str, float]) -> None:
     while True:
         try:
             name, frames = reports.get_nowait()
         except queue.Empty:
             return
+        heard[name] = time.monotonic()
         if name in by_name:
             on_frames(by_name[name], frames)
 
@@ -157,11 +194,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(segment: Segment, options: ExtractOptions, root: Path) -> None:
-    from framekit.extraction.segment import extract_segment
+def _work(options: ExtractOptions, root: Path, approach: Approach, segment: Segment) -> None:
+    told = 0.0
 
     def report(frames: int) -> None:
-        if frames % FRAMES_BETWEEN_REPORTS == 0:
+        nonlocal told
+        if time.monotonic() > told + SECONDS_BETWEEN_REPORTS:
+            told = time.monotonic()
             _reports.put((segment.name, frames))
 
-    extract_segment(segment, options, root, report)
+    _extract(options, root, approach, segment, report)

@@ -30,6 +30,9 @@ from framekit.options import ExtractOptions
 from framekit.sources.finding import Found, find_sources
 from framekit.terminal.progress import Progress
 
+BEFORE_THERE_WERE_OPTIONS = {"letterbox": "off", "deinterlace": "off"}
+"""What was done before an option said so, where that is not its default."""
+
 
 @dataclass
 class Extraction:
@@ -81,8 +84,25 @@ def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan,
     return plan, _notes(found) + plan.copies
 
 
+def look_over(plan: Plan, options: ExtractOptions) -> None:
+    """Look over every film of a plan: what is found is added to its facts, films that fail are problems."""
+    films = [source for source in plan.sources if source.kind == "film"]
+    with Progress("look over", total=len(films), unit="films") as progress:
+        for source in films:
+            progress.advance(1, source.path.name)
+            try:
+                source.facts.update(source.look_over(options))
+            except FramekitError as error:
+                plan.problems.append(problem_of(source.path, error))
+
+
 def extract(
-    words: Sequence[str], out: Path, options: ExtractOptions, *, workers: int | None = None
+    words: Sequence[str],
+    out: Path,
+    options: ExtractOptions,
+    *,
+    workers: int | None = None,
+    hwaccel: str | None = None,
 ) -> Extraction:
     """Make or extend the dataset in folder `out`.
 
@@ -93,6 +113,7 @@ def extract(
         out: The dataset's folder; made when it isn't there.
         options: What the dataset is made of.
         workers: Processes, one film each; as many as there are cores by default.
+        hwaccel: Kind of device to decode on, as `cuda`; where it can't be had, a note says so.
 
     Raises:
         CommandError: Nothing to work on, or `out` holds something else or a dataset with other options.
@@ -112,13 +133,16 @@ def extract(
             seen[segment.name] = frames
             progress.advance(new, segment.source.path.name)
 
-        for segment, error in run_segments(
-            pending, options, out, workers=workers or default_workers(), on_frames=on_frames
-        ):
+        outcomes = run_segments(
+            pending, options, out, workers=workers or default_workers(), hwaccel=hwaccel, on_frames=on_frames
+        )
+        for segment, error in outcomes:
             if error is not None:
                 failed.append(_failed(segment, error))
     done_before = len(plan.segments) - len(pending)
-    return _finish(Extraction(out, info, options, done_before=done_before, notes=notes), plan, failed)
+    return _finish(
+        Extraction(out, info, options, done_before=done_before, notes=notes), plan, failed, hwaccel
+    )
 
 
 def check_out(out: Path, options: ExtractOptions) -> DatasetInfo:
@@ -154,8 +178,7 @@ def is_done(out: Path, segment: Segment) -> bool:
 
 def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
     asked = options.model_dump(mode="json")
-    # An option that came after the dataset was made has its default there.
-    made_with = ExtractOptions().model_dump(mode="json") | info.options
+    made_with = ExtractOptions().model_dump(mode="json") | BEFORE_THERE_WERE_OPTIONS | info.options
     other = [
         f"--{name.replace('_', '-')} {made_with[name]} → {value}"
         for name, value in asked.items()
@@ -200,12 +223,13 @@ def _failed(segment: Segment, error: Exception) -> Problem:
     return problem_of(segment.source.path, error)
 
 
-def _finish(run: Extraction, plan: Plan, failed: list[Problem]) -> Extraction:
+def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | None) -> Extraction:
     """Write decisions, dataset.json and the card from the shards that are there."""
     root, info = run.root, run.info
     _clear(root)  # a worker may have died
     decoded, damaged = _collect_shards(root, info)
     now = {source.id for source in plan.sources}
+    run.notes += _notes_on_films(info, now, hwaccel)
     run.problems = _in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
     named_now = {problem.path for problem in failed} | {source.info.path for source in plan.sources}
     settled = named_now | {source.path for source in info.sources}
@@ -219,7 +243,7 @@ def _finish(run: Extraction, plan: Plan, failed: list[Problem]) -> Extraction:
     ids = frames["frame_id"].to_pylist()
     run.dropped = Counter(manifest.dropped[id_].reason for id_ in ids if id_ in manifest.dropped)
     info.totals = {
-        "frames_decoded": decoded,
+        "frames": decoded,
         "frames_sampled": frames.num_rows,
         "frames_kept": frames.num_rows - sum(run.dropped.values()),
         "pairs": len(manifest),
@@ -247,6 +271,7 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
         for path, facts in zip(shards, footers, strict=True):
             info.shards += _shard_infos(path, facts, known)
             decoded += facts["decoded"]
+            source.facts |= facts.get("film", {})
         count = sum(facts["damaged"] for facts in footers)
         if count:
             lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
@@ -255,6 +280,23 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
             done.append(source)
     info.sources = done
     return decoded, damaged
+
+
+def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> list[str]:
+    films = [source for source in info.sources if source.id in ids and source.kind == "film"]
+    notes = []
+    for source in films:
+        telecine = source.facts.get("telecine")
+        if telecine and not info.options.get("inverse_telecine"):
+            how = {"fields": "3:2 pulldown", "frames": "every fifth picture a repeat"}.get(telecine, telecine)
+            spread = f"{source.path} is film at 24 frames a second spread over 30 ({how})"
+            notes.append(f"{spread}; --inverse-telecine takes it back")
+    in_software = [
+        source.path for source in films if hwaccel and hwaccel not in source.facts.get("decoder", "")
+    ]
+    if in_software:
+        notes.append(f"{hwaccel} could not be had; decoded in software: {', '.join(in_software)}")
+    return notes
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:

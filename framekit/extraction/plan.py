@@ -13,8 +13,10 @@ from typing import Any, Literal
 from framekit.errors import FramekitError, printable
 from framekit.files import fingerprint_of
 from framekit.manifest.schema import Problem, SourceInfo
-from framekit.sources.film import read_facts
+from framekit.options import ExtractOptions
+from framekit.sources.film import FilmFacts, read_facts
 from framekit.sources.finding import Found
+from framekit.sources.survey import pictures_to_expect, survey
 
 STILLS_PER_SEGMENT = 1_000
 
@@ -40,6 +42,16 @@ class Source:
     def pictures(self) -> int:
         """Stated number of pictures, for progress; 0 when unknown."""
         return len(self.names) or int(self.facts.get("stated_frames", 0))
+
+    def look_over(self, options: ExtractOptions) -> dict[str, Any]:
+        """What a look over a film finds, and `samples`: how many of its frames `options` would take.
+
+        Raises:
+            FramekitError: It cannot be read.
+        """
+        found = survey(self.path, letterbox=options.letterbox)
+        facts = FilmFacts(**self.facts)
+        return found.as_json() | {"samples": pictures_to_expect(found, facts, options.sampling())}
 
     @property
     def info(self) -> SourceInfo:

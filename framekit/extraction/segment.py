@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from framekit.images.quality import Quality, measure
 from framekit.manifest.schema import FRAMES, PAIRS
 from framekit.manifest.writing import ShardWriter, shard
 from framekit.options import ExtractOptions
-from framekit.sources import sampling
-from framekit.sources.decoding import Decoded, Picture, Place, film_pictures
+from framekit.sources.decoding import SEQUENTIAL, Approach, Look, Picture, Place, Surprise, film_pictures
+from framekit.sources.frames import Decoded
 from framekit.sources.stills import group_of, still_pictures
+from framekit.sources.survey import survey
 
 THUMBNAIL_SIDE = 256
 THUMBNAIL_ENCODING = "jpeg:85"
@@ -57,7 +58,12 @@ def shard_paths(root: Path, segment: Segment) -> tuple[Path, Path]:
 
 
 def extract_segment(
-    segment: Segment, options: ExtractOptions, root: Path, on_frames: Callable[[int], None] = lambda _: None
+    segment: Segment,
+    options: ExtractOptions,
+    root: Path,
+    on_frames: Callable[[int], None] = lambda _: None,
+    *,
+    approach: Approach = SEQUENTIAL,
 ) -> None:
     """Decode, hash, measure, crop and smooth one segment, and write its two shards.
 
@@ -65,14 +71,52 @@ def extract_segment(
         segment: What to do.
         options: How.
         root: The dataset's folder.
-        on_frames: Told the number of pictures decoded so far.
+        on_frames: Told the number of pictures gone through so far.
+        approach: Threads and device of a film's decoder.
 
     Raises:
         FramekitError: Nothing could be decoded.
     """
+    source = segment.source
+    if source.kind == "stills":
+        decoded = Decoded(on_frames=on_frames)
+        stop = len(source.names) if segment.stop is None else segment.stop
+        pictures = still_pictures(
+            source.path, list(source.names), start=segment.start, stop=stop, decoded=decoded
+        )
+        _write(pictures, decoded, segment, options, root)
+        return
+    found = survey(source.path, letterbox=options.letterbox)
+    look = Look(options.deinterlace, options.inverse_telecine, found.box)
+    interlaced = options.deinterlace == "on" or source.facts["interlaced"]
+    approach = replace(approach, timeline=found.timeline, neighbours=interlaced)
+    while True:
+        decoded = Decoded(on_frames=on_frames)
+        pictures = film_pictures(
+            source.path, options.sampling(), decoded=decoded, look=look, approach=approach
+        )
+        try:
+            _write(pictures, decoded, segment, options, root, film=found.as_json())
+        except Surprise as surprise:  # each time there is less that can surprise
+            approach = surprise.approach
+            if approach.timeline is None:
+                found = replace(found, timeline=None, why=surprise.what)
+        else:
+            return
+
+
+def _write(
+    pictures: Iterator[Picture],
+    decoded: Decoded,
+    segment: Segment,
+    options: ExtractOptions,
+    root: Path,
+    *,
+    film: dict[str, Any] | None = None,
+) -> None:
+    """Write the shards of a segment; `film` is what was found of a film beforehand."""
     frames_path, pairs_path = shard_paths(root, segment)
-    decoded = Decoded()
-    samples = map(_sampler(options), _pictures(segment, options, decoded, on_frames))
+    samples = map(_sampler(options), pictures)
     with shard(frames_path, FRAMES) as frames:
         with shard(pairs_path, PAIRS) as pairs:
             for run in held_drawings(samples, options.dedup_distance):
@@ -80,11 +124,21 @@ def extract_segment(
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
-            cause = f" ({decoded.damage[0]})" if decoded.damage else ""
-            raise FramekitError(f"no picture could be read{cause}", advice="leave it out")
+            raise _nothing(decoded)
         facts = {"decoded": decoded.frames, "damaged": decoded.damaged, "damage": decoded.damage}
+        if film:
+            facts |= {"film": film | {"frames": decoded.frames, "decoder": decoded.decoder}}
         written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
         frames.close(facts | {"pairs": written})
+
+
+def _nothing(decoded: Decoded) -> FramekitError:
+    if decoded.frames > decoded.damaged:
+        return FramekitError(
+            f"none of its {decoded.frames:,} frames is taken", advice="see --skip and the rest"
+        )
+    cause = f" ({decoded.damage[0]})" if decoded.damage else ""
+    return FramekitError(f"no picture could be read{cause}", advice="leave it out")
 
 
 def held_drawings(samples: Iterable[Sample], max_distance: int) -> Iterator[list[Sample]]:
@@ -112,23 +166,6 @@ def held_drawings(samples: Iterable[Sample], max_distance: int) -> Iterator[list
             sample.image = None
     if run:
         yield run
-
-
-def _pictures(
-    segment: Segment, options: ExtractOptions, decoded: Decoded, on_frames: Callable[[int], None]
-) -> Iterator[Picture]:
-    source = segment.source
-    if source.kind == "stills":
-        stop = len(source.names) if segment.stop is None else segment.stop
-        return still_pictures(
-            source.path,
-            list(source.names),
-            start=segment.start,
-            stop=stop,
-            decoded=decoded,
-            on_frames=on_frames,
-        )
-    return film_pictures(source.path, sampling.every(options.every), decoded=decoded, on_frames=on_frames)
 
 
 def _sampler(options: ExtractOptions) -> Callable[[Picture], Sample]:

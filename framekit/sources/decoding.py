@@ -1,21 +1,35 @@
-"""From a film and the frame numbers wanted to their pictures."""
+"""From a film and a sampling to pictures: exactly the frames wanted, and no more decoded than they need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from framekit.sources.film import open_film, pixel_aspect, reason
+from framekit.errors import FramekitError
+from framekit.sources.codecs.coded import Unclear
+from framekit.sources.deinterlacing import deinterlaced
+from framekit.sources.film import fraction, open_film, pixel_aspect
+from framekit.sources.frames import Decoded, Shown, Unexpected, every_frame, timed, wanted_frames
+from framekit.sources.letterbox import Box
 from framekit.sources.picture import to_rgb
+from framekit.sources.sampling import USUAL_RATE, FrameTime, Sampling, Totals, frames_skipped, sampler
+from framekit.sources.scenes import find_shots
+from framekit.sources.telecine import NTSC, without_telecine
+from framekit.sources.timeline import Timeline, read_timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+SCENE_WIDTH = 256
+"""Pixels: width of the pictures that shots are found on."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Place:
     Attributes:
         number: Place in display order from 0; for stills the place in the sorted folder.
         pts: Presentation timestamp in the stream's time base, or None.
-        seconds: Time since the stream's start, or None for stills.
+        seconds: Time since the film's first frame, or None for stills and films without timestamps.
         name: A still's path inside its folder, or None for films.
     """
 
@@ -43,80 +57,229 @@ class Picture:
     image: np.ndarray = field(repr=False)
 
 
-@dataclass
-class Decoded:
-    """What came out of a source so far: counted from the content, not read from its header.
+@dataclass(frozen=True)
+class Look:
+    """How frames become pictures.
 
     Attributes:
-        frames: Pictures gone through, wanted or not; for stills the unreadable ones too.
-        damage: One line for each thing that could not be read, at most ten; `damaged` counts all.
+        deinterlace: `auto` for frames that are flagged as interlaced, `on` for all, `off` for none.
+        inverse_telecine: Take film frames back out of 3:2 pulldown; frames are then numbered after it.
+        box: What to keep of each picture when its black bars are cut off; None keeps all.
     """
 
-    frames: int = 0
-    damaged: int = 0
-    damage: list[str] = field(default_factory=list)
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    inverse_telecine: bool = False
+    box: Box | None = None
 
-    def add_damage(self, what: str) -> None:
-        """Count one thing that could not be read."""
-        self.damaged += 1
-        if len(self.damage) < 10:
-            self.damage.append(what)
+
+@dataclass(frozen=True)
+class Approach:
+    """How to go about decoding a film; the pictures are the same whichever way. See `approach_to`.
+
+    Attributes:
+        timeline: By which only what is needed is decoded; without one, everything.
+        neighbours: Decode the frames beside each wanted one too, since deinterlacing looks at both.
+        threads: Of the decoder, where a timeline tells which frames to expect of it: FFmpeg's frame threads
+            lose frames around damage without a word.
+        hwaccel: A kind of device to decode on, as `cuda`, or None.
+    """
+
+    timeline: Timeline | None = None
+    neighbours: bool = False
+    threads: int = 1
+    hwaccel: str | None = None
+
+
+SEQUENTIAL = Approach()
+"""Decode everything, by one thread."""
+
+
+class Surprise(FramekitError):
+    """The film is not what its packets promised: begin anew with `approach`.
+
+    The pictures given so far are right, but where a sampling counts frames from the film's end.
+    """
+
+    def __init__(self, what: str, approach: Approach) -> None:
+        super().__init__(what, advice="decode it from its start again, with this error's approach")
+        self.approach = approach
 
 
 def film_pictures(
     path: Path,
-    wanted: Iterator[int],
+    sampling: Sampling,
     *,
     decoded: Decoded,
-    on_frames: Callable[[int], None] = lambda _: None,
+    look: Look = Look(),
+    approach: Approach = SEQUENTIAL,
 ) -> Iterator[Picture]:
-    """Decode a film from start to end and give the wanted pictures.
+    """Give the pictures of a film that a sampling takes, as a full decode would number and show them.
 
-    A damaged packet is counted in `decoded` and decoding goes on after it.
+    Damage is counted in `decoded` and decoding goes on after it.
 
     Args:
         path: The film.
-        wanted: Ascending frame numbers.
+        sampling: Which frames.
         decoded: Is counted up.
-        on_frames: Told the number of frames decoded so far.
+        look: How they are made into pictures.
+        approach: How to go about it.
+
+    Raises:
+        FramekitError: The film cannot be opened.
+        Surprise: Begin anew with the approach in the error.
+    """
+    timeline = None if look.inverse_telecine else approach.timeline
+    takes = sampler_of(path, sampling, timeline, look, on_frames=decoded.on_frames)
+    with open_film(path, threads=approach.threads if timeline else 1, hwaccel=approach.hwaccel) as film:
+        container, stream = film
+        decoded.decoder = decoder_of(stream, approach.hwaccel)
+        shown: Iterator[Shown]
+        if timeline is None:
+            frames = _film_frames(container, stream, decoded, look)
+            shown = (Shown(time, takes(time), frame) for time, frame in timed(frames, decoded))
+        else:
+            shown = wanted_frames(
+                container, stream, timeline, takes, decoded=decoded, neighbours=approach.neighbours
+            )
+        aspect = pixel_aspect(stream)
+        try:
+            for before, now, after in _with_neighbours(shown):
+                if now.wanted:
+                    _check_neighbours(now, look, approach, timeline)
+                    frame = _whole(before, now.frame, after, look)
+                    yield Picture(_place(now), _cut(to_rgb(frame, aspect), look.box))
+        except Unexpected as error:
+            raise Surprise(error.what, replace(approach, timeline=None)) from None
+
+
+def timeline_of(path: Path) -> tuple[Timeline | None, str]:
+    """A film's timeline, or None and why its packets don't tell it: then everything has to be decoded.
 
     Raises:
         FramekitError: The film cannot be opened.
     """
-    next_wanted = next(wanted, None)
     with open_film(path) as (container, stream):
-        aspect, start = pixel_aspect(stream), stream.start_time or 0
-        for frame in _all_frames(container, stream, decoded):
-            number = decoded.frames
-            decoded.frames += 1
-            on_frames(decoded.frames)
-            if number == next_wanted:
-                next_wanted = next(wanted, None)
-                seconds = None
-                if frame.pts is not None and frame.time_base:
-                    seconds = float((frame.pts - start) * frame.time_base)
-                yield Picture(Place(number, frame.pts, seconds), to_rgb(frame, aspect))
-            if next_wanted is None:
-                return
-
-
-def _all_frames(container: InputContainer, stream: VideoStream, decoded: Decoded) -> Iterator[VideoFrame]:
-    """Every frame in display order; what cannot be read is counted and passed over."""
-    from av.error import EOFError as EndOfStream
-    from av.error import FFmpegError
-
-    packets = container.demux(stream)
-    while True:
         try:
-            packet = next(packets, None)
-        except FFmpegError as error:
-            decoded.add_damage(f"unreadable after frame {decoded.frames}: {reason(error)}")
-            packet = None
-        if packet is None:
-            break
-        try:
-            yield from packet.decode()
-        except EndOfStream:
-            break
-        except FFmpegError as error:
-            decoded.add_damage(f"damaged packet after frame {decoded.frames}: {reason(error)}")
+            return read_timeline(container, stream), ""
+        except Unclear as why:
+            return None, str(why)
+
+
+def sampler_of(
+    path: Path,
+    sampling: Sampling,
+    timeline: Timeline | None,
+    look: Look = Look(),
+    *,
+    on_frames: Callable[[int], None] = lambda _: None,
+) -> Callable[[FrameTime], bool]:
+    """Says of each frame of a film, asked in display order, whether it is taken.
+
+    Decodes the whole film once more for its shots, and for its length if no timeline tells it.
+
+    Args:
+        path: The film.
+        sampling: Which frames.
+        timeline: The film's, if it has one.
+        look: Frames are numbered after inverse telecine.
+        on_frames: Told 0 now and then, as a sign of life.
+    """
+    with open_film(path) as (_, stream):
+        rate = fraction(stream.average_rate)
+    totals = shots = None
+    if sampling.needs_totals:
+        times = timeline.times() if timeline else _decoded_times(path, look, on_frames)
+        totals = totals_of(list(times), sampling, rate)
+    if sampling.needs_scenes:
+        shots = find_shots(_small_pictures(path, look, on_frames), frame_rate=rate or USUAL_RATE)
+    return sampler(sampling, totals=totals, shots=shots, frame_rate=rate)
+
+
+def decoder_of(stream: VideoStream, hwaccel: str | None) -> str:
+    """What decodes a stream: `h264`, or `h264 (cuda)` where the device does take it."""
+    context = stream.codec_context
+    return f"{context.name} ({hwaccel})" if hwaccel and context.is_hwaccel else context.name
+
+
+def totals_of(times: list[FrameTime], sampling: Sampling, rate: Fraction | None) -> Totals:
+    """Totals of a film with these frames; the last one lasts as long as they do on average."""
+    frame = 1 / (rate or USUAL_RATE)
+    last = max((time.seconds for time in times if time.seconds is not None), default=(len(times) - 1) * frame)
+    totals = Totals(len(times), last + frame)
+    if sampling.count is None or not sampling.skip:
+        return totals
+    return replace(totals, skipped=frames_skipped(sampling, times, totals=totals, frame_rate=rate))
+
+
+def _decoded_times(path: Path, look: Look, on_frames: Callable[[int], None]) -> Iterator[FrameTime]:
+    counted = Decoded()
+    with open_film(path) as (container, stream):
+        for time, _ in timed(_film_frames(container, stream, counted, look), counted):
+            on_frames(0)
+            yield time
+
+
+def _small_pictures(
+    path: Path, look: Look, on_frames: Callable[[int], None]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, (h, w, 3) uint8 RGB) of every frame, all of the first one's size."""
+    size: tuple[int, int] | None = None
+    with open_film(path) as (container, stream):
+        for number, frame in enumerate(_film_frames(container, stream, Decoded(), look)):
+            on_frames(0)
+            size = size or (SCENE_WIDTH, max(2, round(SCENE_WIDTH * frame.height / frame.width)))
+            yield number, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+
+
+def _film_frames(
+    container: InputContainer, stream: VideoStream, decoded: Decoded, look: Look
+) -> Iterator[VideoFrame]:
+    frames = every_frame(container, stream, decoded)
+    return (
+        without_telecine(frames, rate=fraction(stream.average_rate) or NTSC)
+        if look.inverse_telecine
+        else frames
+    )
+
+
+def _with_neighbours(shown: Iterable[Shown]) -> Iterator[tuple[VideoFrame | None, Shown, VideoFrame | None]]:
+    """Each frame with those right before and after it, where they are at hand."""
+    before: Shown | None = None
+    now: Shown | None = None
+    for after in chain(shown, [None]):
+        if now is not None:
+            yield _beside(now, before, -1), now, _beside(now, after, 1)
+        before, now = now, after
+
+
+def _beside(now: Shown, other: Shown | None, step: int) -> VideoFrame | None:
+    return other.frame if other is not None and other.time.number == now.time.number + step else None
+
+
+def _check_neighbours(now: Shown, look: Look, approach: Approach, timeline: Timeline | None) -> None:
+    if timeline is not None and not approach.neighbours and _is_deinterlaced(now.frame, look):
+        raise Surprise("its frames are interlaced", replace(approach, neighbours=True))
+
+
+def _is_deinterlaced(frame: VideoFrame, look: Look) -> bool:
+    if look.inverse_telecine or look.deinterlace == "off":
+        return False
+    return look.deinterlace == "on" or frame.interlaced_frame
+
+
+def _whole(before: VideoFrame | None, frame: VideoFrame, after: VideoFrame | None, look: Look) -> VideoFrame:
+    if not _is_deinterlaced(frame, look):
+        return frame
+    return deinterlaced(before, frame, after, unflagged=look.deinterlace == "on")
+
+
+def _place(shown: Shown) -> Place:
+    time = shown.time
+    return Place(time.number, shown.frame.pts, None if time.seconds is None else float(time.seconds))
+
+
+def _cut(image: np.ndarray, box: Box | None) -> np.ndarray:
+    """Pictures of another size, after a film changed midway, are left whole."""
+    if box is None or not box.fits(image.shape[1], image.shape[0]):
+        return image
+    return np.ascontiguousarray(box.cut(image))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-MAX_SIDE = 16_384
-"""Pixels: a header that claims more is damaged or hostile."""
+MAX_SIDE, MAX_PIXELS = 16_384, 16_384 * 8_704
+"""A picture that claims more is damaged or hostile."""
 PACKETS_BEFORE_A_PICTURE = 2_000
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 RANGES = {1: "limited", 2: "full"}
@@ -34,6 +34,7 @@ class FilmFacts:
         pixel_aspect: Width of a stored pixel over its height, as `16/15`.
         rotation: Counter-clockwise degrees that bring it upright: 0, 90, 180, 270.
         matrix, range: Colour tags as used; `untagged` says which ones were guessed.
+        interlaced: Whether the first picture is flagged so.
         frame_rate: Average frames per second as `24000/1001`; empty when unknown.
         seconds: Stated duration; 0 when unknown.
         stated_frames: Stated or estimated number of frames; 0 when unknown. For progress only.
@@ -50,6 +51,7 @@ class FilmFacts:
     matrix: str
     range: str
     untagged: bool
+    interlaced: bool
     frame_rate: str
     seconds: float
     stated_frames: int
@@ -60,35 +62,53 @@ class FilmFacts:
 
 
 @contextmanager
-def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_film(
+    path: Path, *, threads: int = 1, hwaccel: str | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a film and choose its video stream: the largest that is not cover art.
 
-    It is decoded by one thread: with frame threads FFmpeg loses the frames in flight around a damaged packet,
-    at times without an error, so frame numbers would depend on timing. Films run side by side instead.
+    With more than one thread FFmpeg loses the frames in flight around a damaged packet, at times without an
+    error: only ask for them where it is known which frames to expect.
+
+    Args:
+        path: The film.
+        threads: Of the decoder.
+        hwaccel: A kind of device to decode on; where it can't be had, the decoder runs in software.
 
     Raises:
         FramekitError: It is not there, is no film, has no video stream, or claims an absurd size.
     """
+    with _open_container(path, hwaccel) as container:
+        stream = _main_video_stream(container, path)
+        stream.thread_type = "FRAME" if threads > 1 else "NONE"
+        stream.codec_context.thread_count = threads
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        yield container, stream
+
+
+def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
     import av
     import av.error
+    from av.codec.hwaccel import HWAccel
 
     av.logging.set_level(av.logging.PANIC)  # our own line says what is wrong, once
     if not path.exists():
         raise FramekitError("no such file", where=path)
+    # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.
+    options: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
+    name = f"file:{path}"
+    if hwaccel is not None:
+        with suppress(
+            av.error.FFmpegError, ValueError
+        ):  # the device; what is wrong with the film shows below
+            return av.open(name, hwaccel=HWAccel(hwaccel), **options)
     try:
-        # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
-        # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.
-        lenient: dict[str, Any] = {"metadata_errors": "replace"}
-        container = av.open(f"file:{path}", **(lenient if int(av.__version__.split(".")[0]) < 19 else {}))
+        return av.open(name, **options)
     except (av.error.FFmpegError, ValueError) as error:
         empty = path.is_file() and path.stat().st_size == 0
         what = "the file is empty" if empty else f"not a film that FFmpeg can read ({reason(error)})"
         raise FramekitError(what, where=path, advice="check it with a player, or leave it out") from None
-    with container:
-        stream = _main_video_stream(container, path)
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
-        yield container, stream
 
 
 def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -99,9 +119,12 @@ def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
         what = "only cover art, no video stream" if container.streams.video else "no video stream"
         raise FramekitError(what, where=path, advice="leave it out")
     stream = max(streams, key=lambda s: (s.width or 0) * (s.height or 0))  # the first of equals
-    if max(stream.width or 0, stream.height or 0) > MAX_SIDE:
-        size = f"{stream.width}×{stream.height}"
-        raise FramekitError(f"claims to be {size} pixels; {MAX_SIDE} a side is the limit", where=path)
+    width, height = stream.width or 0, stream.height or 0
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        limit = f"{MAX_SIDE} a side and {MAX_PIXELS // 1_000_000} megapixels are the limit"
+        raise FramekitError(
+            f"claims to be {width}×{height} pixels; {limit}", where=path, advice="leave it out"
+        )
     return stream
 
 
@@ -134,7 +157,8 @@ def read_facts(path: Path) -> FilmFacts:
             matrix=MATRICES.get(matrix_of(frame), str(matrix_of(frame))),
             range=RANGES.get(frame.color_range, "limited"),
             untagged=frame.colorspace == 2,
-            frame_rate=str(_fraction(stream.average_rate) or ""),
+            interlaced=frame.interlaced_frame,
+            frame_rate=str(fraction(stream.average_rate) or ""),
             seconds=round(_stated_seconds(container, stream), 3),
             stated_frames=_stated_frames(container, stream),
         )
@@ -142,12 +166,12 @@ def read_facts(path: Path) -> FilmFacts:
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
     """Width of a pixel over its height; 1 when the film doesn't say, or says nonsense."""
-    aspect = _fraction(stream.sample_aspect_ratio)
+    aspect = fraction(stream.sample_aspect_ratio)
     return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
 
 
-def _fraction(value: Any) -> Fraction | None:
-    """None for what is unknown: PyAV gives None up to 18 and a rational that is false from 19 on."""
+def fraction(value: Any) -> Fraction | None:
+    """A rational of PyAV's; what is unknown is None up to PyAV 18 and a false rational from 19 on."""
     return Fraction(value.numerator, value.denominator) if value else None
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from framekit.errors import FramekitError, printable
-from framekit.sources.decoding import Decoded, Picture, Place
+from framekit.sources.decoding import Picture, Place
+from framekit.sources.frames import Decoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,7 +73,6 @@ def still_pictures(
     start: int,
     stop: int,
     decoded: Decoded,
-    on_frames: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Picture]:
     """Read the pictures `names[start:stop]` of folder `root`; unreadable ones are counted in `decoded`."""
     for number in range(start, min(stop, len(names))):
@@ -82,8 +82,7 @@ def still_pictures(
             decoded.add_damage(f"{printable(names[number])}: {error.what}")
         else:
             yield Picture(Place(number, name=names[number]), image)
-        decoded.frames += 1
-        on_frames(decoded.frames)
+        decoded.go_on_to(decoded.frames + 1)
 
 
 def group_of(name: str) -> str | None:

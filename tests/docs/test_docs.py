@@ -135,7 +135,7 @@ def shown(default: object) -> str:
     """A default as tables write it."""
     if isinstance(default, bool):
         return "on" if default else "off"
-    return "" if default is None else str(default)
+    return "" if default in (None, ()) else str(default)
 
 
 @pytest.mark.parametrize("table", ["FRAMES", "PAIRS", "DECISIONS"])

@@ -1,0 +1,219 @@
+"""HEVC headers: ITU-T H.265 (08/2021), sections 7.3.2 (parameter sets), 7.3.6 (slices) and 8.3.1 (order).
+
+A slice header is read up to its picture order count; that the rest of it is in order, FFmpeg's own header
+reader (`hevc_metadata`) checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from framekit.sources.codecs.bits import Bits, nal_units, unescaped
+from framekit.sources.codecs.coded import Coded, Unclear
+
+VPS, SPS, PPS = 32, 33, 34
+HARMLESS = (35, 38, 39, 40)  # delimiter, filler, supplemental information before and after a picture
+PICTURES = range(32)
+RESTARTS = range(16, 24)
+IDR = (19, 20)
+CRA = 21
+RASL = (8, 9)
+LEADING = range(6, 10)
+HEADER_BYTES = 64
+
+
+@dataclass(frozen=True)
+class SequenceSet:
+    """What slices need of a sequence parameter set."""
+
+    order_bits: int
+    separate_planes: bool
+    address_bits: int
+    highest_layer: int
+    reorder: int
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """What slices need of a picture parameter set."""
+
+    sequence: int
+    dependent_slices: bool
+    output_flag: bool
+    extra_bits: int
+
+
+class Slice(NamedTuple):
+    """What all slices of one picture have in common."""
+
+    kind: int
+    layer: int
+    order_low: int
+    sequence: int
+
+
+class HevcHeaders:
+    """Reads the packets of one HEVC stream, in decode order.
+
+    Args:
+        extradata: The stream's: an hvcC box, or units with start codes, or nothing.
+
+    Raises:
+        Unclear: It holds what this reader doesn't know.
+    """
+
+    def __init__(self, extradata: bytes) -> None:
+        self.reorder: int | None = None
+        self._length_size = 0
+        self._known: dict[tuple[int, int], bytes] = {}
+        self._sequences: dict[int, SequenceSet] = {}
+        self._pictures: dict[int, PictureSet] = {}
+        self._period = -1
+        self._order_base = self._order_low = 0  # POC msb and lsb of the last picture that others count from
+        if extradata[:1] == b"\1":
+            self._length_size = (extradata[21] & 3) + 1
+        for unit in _parameter_sets(extradata):
+            self._keep(unit)
+
+    def read(self, data: bytes) -> Coded:
+        """See `HeaderReader.read`."""
+        slices, firsts = [], 0
+        for unit in nal_units(data, self._length_size):
+            kind = unit[0] >> 1 & 63
+            if len(unit) < 3 or unit[0] & 0x81 or unit[1] >> 3 or not unit[1] & 7:
+                raise Unclear("further layers, or a damaged unit, in a packet")
+            if kind in PICTURES:
+                slice_ = self._slice(unit, kind, firsts > 0)
+                firsts += slice_ is not None and bool(unit[2] & 0x80)
+                slices += [slice_] if slice_ else []
+            elif kind in (VPS, SPS, PPS):
+                self._keep(bytes(unit))
+            elif kind not in HARMLESS:
+                raise Unclear(f"units of kind {kind} in its packets")
+        if firsts != 1 or len(set(slices)) != 1:
+            raise Unclear("a packet that does not hold exactly one picture")
+        return self._coded(slices[0])
+
+    def _coded(self, head: Slice) -> Coded:
+        kind, restart = head.kind, head.kind in RESTARTS
+        if self._period < 0 and not restart:
+            raise Unclear("it does not start with a keyframe")
+        if restart and kind not in IDR and kind != CRA:
+            raise Unclear("a spliced stream")
+        starts_anew = kind in IDR or self._period < 0
+        sequence = self._sequences[head.sequence]
+        # Below 16 even kinds are referenced by no picture of their own sub-layer, but by higher ones.
+        within_layer = kind >= 16 or kind % 2 == 1
+        referenced = within_layer or head.layer < sequence.highest_layer
+        half = 1 << (sequence.order_bits - 1)
+        if starts_anew:
+            self._period += 1
+            base = 0
+        else:
+            base = self._order_base
+            if self._order_low - head.order_low >= half:
+                base += 2 * half
+            elif head.order_low - self._order_low > half:
+                base -= 2 * half
+        if within_layer and head.layer == 0 and kind not in LEADING:
+            self._order_base, self._order_low = base, head.order_low
+        return Coded(self._period, base + head.order_low, referenced, restart, leading=kind in RASL)
+
+    def _keep(self, unit: bytes) -> None:
+        kind = unit[0] >> 1 & 63
+        bits = Bits(unescaped(unit[2:]))
+        number = 0
+        if kind == SPS:
+            number, sequence = _sequence_set(bits)
+            self._sequences[number] = sequence
+            self.reorder = sequence.reorder
+        elif kind == PPS:
+            number, picture = _picture_set(bits)
+            self._pictures[number] = picture
+        if self._known.setdefault((kind, number), unit.rstrip(b"\0")) != unit.rstrip(b"\0"):
+            raise Unclear("its parameters change midway")
+
+    def _slice(self, unit: memoryview, kind: int, after_first: bool) -> Slice | None:
+        """None for a slice that goes on with the header of the one before."""
+        bits = Bits(unescaped(bytes(unit[2:HEADER_BYTES])))
+        first = bits.flag()
+        if first == after_first:
+            raise Unclear("a picture's slices are out of order")
+        if kind in RESTARTS:
+            bits.flag()
+        picture = self._pictures.get(bits.golomb())
+        sequence = self._sequences.get(picture.sequence) if picture else None
+        if picture is None or sequence is None:
+            raise Unclear("a slice that refers to nothing known")
+        if not first:
+            dependent = picture.dependent_slices and bits.flag()
+            bits.skip(sequence.address_bits)
+            if dependent:
+                return None
+        bits.skip(picture.extra_bits)
+        if bits.golomb() > 2:
+            raise Unclear("a damaged slice header")
+        if picture.output_flag and not bits.flag():
+            raise Unclear("pictures that are not shown")
+        bits.skip(2 if sequence.separate_planes else 0)
+        low = 0 if kind in IDR else bits.unsigned(sequence.order_bits)
+        return Slice(kind, (unit[1] & 7) - 1, low, picture.sequence)
+
+
+def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
+    if extradata[:1] != b"\1":
+        if extradata:
+            yield from (bytes(u) for u in nal_units(extradata, 0) if u[0] >> 1 & 63 in (VPS, SPS, PPS))
+        return
+    place = 23
+    for _ in range(int.from_bytes(extradata[22:23])):
+        count = int.from_bytes(extradata[place + 1 : place + 3])
+        place += 3
+        for _ in range(count):
+            size = int.from_bytes(extradata[place : place + 2])
+            unit, place = extradata[place + 2 : place + 2 + size], place + 2 + size
+            if place > len(extradata):
+                raise Unclear("its parameter sets are cut short")
+            if unit[:1] and unit[0] >> 1 & 63 in (VPS, SPS, PPS):
+                yield unit
+
+
+def _sequence_set(bits: Bits) -> tuple[int, SequenceSet]:
+    bits.skip(4)
+    sub_layers = bits.unsigned(3)
+    bits.flag()
+    _skip_profile(bits, sub_layers)
+    number = bits.golomb()
+    separate = bits.golomb() == 3 and bits.flag()
+    width, height = bits.golomb(), bits.golomb()
+    if bits.flag():
+        for _ in range(4):
+            bits.golomb()
+    bits.golomb(), bits.golomb()
+    order_bits = bits.golomb() + 4
+    if order_bits > 16:
+        raise Unclear("a damaged parameter set")
+    reorder = 0
+    for _ in range(1 if not bits.flag() else sub_layers + 1):
+        bits.golomb()
+        reorder = bits.golomb()
+        bits.golomb()
+    block = 1 << min(bits.golomb() + 3 + bits.golomb(), 6)
+    blocks = -(-width // block) * -(-height // block)
+    return number, SequenceSet(order_bits, separate, (blocks - 1).bit_length(), sub_layers, reorder)
+
+
+def _skip_profile(bits: Bits, sub_layers: int) -> None:
+    """profile_tier_level, 7.3.3."""
+    bits.skip(88 + 8)
+    present = [(bits.flag(), bits.flag()) for _ in range(sub_layers)]
+    bits.skip(2 * (8 - sub_layers) if sub_layers else 0)
+    for profile, level in present:
+        bits.skip((88 if profile else 0) + (8 if level else 0))
+
+
+def _picture_set(bits: Bits) -> tuple[int, PictureSet]:
+    number, sequence = bits.golomb(), bits.golomb()
+    return number, PictureSet(sequence, bits.flag(), bits.flag(), bits.unsigned(3))

@@ -1,0 +1,64 @@
+"""MPEG-1 and MPEG-2 video headers: ISO/IEC 13818-2, sections 6.2.2 and 6.2.3."""
+
+from __future__ import annotations
+
+from framekit.sources.codecs.bits import START_CODE
+from framekit.sources.codecs.coded import Coded, Unclear
+
+PICTURE, SEQUENCE, EXTENSION, GROUP = 0x00, 0xB3, 0xB5, 0xB8
+CODING_EXTENSION = 8
+SLICES = range(0x01, 0xB0)
+HARMLESS = (0xB2, 0xB7)  # user data, end of sequence
+I, P, B = 1, 2, 3  # noqa: E741 - the standard's names of picture types
+FRAME = 3
+
+
+class Mpeg2Headers:
+    """Reads the packets of one MPEG-1 or MPEG-2 stream, in decode order."""
+
+    reorder: int | None = 1
+
+    def __init__(self) -> None:
+        self._format: bytes | None = None
+        self._period = -1
+        self._restart: int | None = None  # order of the keyframe whose leading pictures may follow
+
+    def read(self, data: bytes) -> Coded:
+        """See `HeaderReader.read`."""
+        picture: tuple[int, int] | None = None
+        group = sliced = False
+        codes = [match.end() for match in START_CODE.finditer(data)]
+        if not codes or data[: codes[0] - 3].strip(b"\0"):
+            raise Unclear("a packet does not begin with a start code")
+        for place, end in zip(codes, [*codes[1:], len(data) + 3], strict=True):
+            code, body = data[place], data[place + 1 : min(end - 3, place + 160)]
+            if code in SLICES:
+                sliced = True
+            elif code == PICTURE:
+                if picture or len(body) < 2:
+                    raise Unclear("a packet that does not hold exactly one picture")
+                picture = body[0] << 2 | body[1] >> 6, body[1] >> 3 & 7
+            elif code == SEQUENCE:
+                if self._format not in (None, body[:4]):
+                    raise Unclear("its parameters change midway")
+                self._format = body[:4]
+            elif code == GROUP:
+                group = True
+            elif code == EXTENSION:
+                if body[0] >> 4 == CODING_EXTENSION and body[2] & 3 != FRAME:
+                    raise Unclear("fields are coded apart, two packets a frame")
+            elif code not in HARMLESS:
+                raise Unclear("a damaged packet")
+        if picture is None or not sliced or picture[1] not in (I, P, B):
+            raise Unclear("a packet that does not hold exactly one picture")
+        return self._coded(*picture, group=group)
+
+    def _coded(self, order: int, kind: int, *, group: bool) -> Coded:
+        self._period += group
+        if self._format is None or self._period < 0 or (group and kind != I):
+            raise Unclear("it does not start with a keyframe")
+        if kind == B:
+            leading = self._restart is not None and order < self._restart
+            return Coded(self._period, order, referenced=False, restart=False, leading=leading)
+        self._restart = order if group else None
+        return Coded(self._period, order, referenced=True, restart=group)

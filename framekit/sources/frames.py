@@ -1,0 +1,200 @@
+"""Frames of an open film in display order: all of them, or only those that wanted ones need decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from framekit.errors import FramekitError
+from framekit.sources.film import reason
+from framekit.sources.sampling import FrameTime
+from framekit.sources.timeline import Timeline
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+PACKETS_WITHOUT_A_PICTURE = 5_000
+"""After so many a film is given up: no decoder holds that many back."""
+
+
+@dataclass
+class Decoded:
+    """What came out of a source so far: counted from the content, not read from its header.
+
+    Attributes:
+        frames: Pictures gone through, wanted or not; for stills the unreadable ones too.
+        damage: One line for each thing that could not be read, at most ten; `damaged` counts all.
+        decoder: What made the pictures, as `h264` or `h264 (cuda)`; empty for stills.
+        on_frames: Told `frames` whenever it grows, and now and then while a film is looked over.
+    """
+
+    frames: int = 0
+    damaged: int = 0
+    damage: list[str] = field(default_factory=list)
+    decoder: str = ""
+    on_frames: Callable[[int], None] = field(default=lambda _: None, repr=False)
+
+    def go_on_to(self, frames: int) -> None:
+        """Count up to `frames`."""
+        self.frames = frames
+        self.on_frames(frames)
+
+    def add_damage(self, what: str) -> None:
+        """Count one thing that could not be read."""
+        self.damaged += 1
+        if len(self.damage) < 10:
+            self.damage.append(what)
+
+
+class Unexpected(FramekitError):
+    """The decoder gave something else than the packets promised; says what."""
+
+
+class Shown(NamedTuple):
+    """A frame in display order, and whether it is wanted or only beside a wanted one."""
+
+    time: FrameTime
+    wanted: bool
+    frame: VideoFrame
+
+
+def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded) -> Iterator[VideoFrame]:
+    """Decode everything; what cannot be read is counted in `decoded` and passed over.
+
+    Each frame's `opaque` tells whether the container marks its packet as a keyframe.
+    """
+    from av.error import EOFError as EndOfStream
+    from av.error import FFmpegError
+
+    stream.codec_context.copy_opaque = True
+    packets = container.demux(stream)
+    barren = 0
+    while barren < PACKETS_WITHOUT_A_PICTURE:
+        try:
+            packet = next(packets, None)
+        except FFmpegError as error:
+            decoded.add_damage(f"unreadable after frame {decoded.frames}: {reason(error)}")
+            return
+        if packet is None:
+            return
+        packet.opaque = packet.is_keyframe
+        barren += 1
+        try:
+            for frame in packet.decode():
+                barren = 0
+                yield frame
+        except EndOfStream:
+            return
+        except FFmpegError as error:
+            decoded.add_damage(f"damaged packet after frame {decoded.frames}: {reason(error)}")
+    decoded.add_damage(f"given up after frame {decoded.frames}: {barren:,} packets without a picture")
+
+
+def timed(frames: Iterator[VideoFrame], decoded: Decoded) -> Iterator[tuple[FrameTime, VideoFrame]]:
+    """Number frames in display order, counting them in `decoded`."""
+    first: int | None = None
+    for frame in frames:
+        first = frame.pts if first is None else first
+        seconds = None
+        if frame.pts is not None and first is not None and frame.time_base:
+            seconds = (frame.pts - first) * Fraction(frame.time_base)
+        keyframe = bool(frame.key_frame if frame.opaque is None else frame.opaque)
+        time = FrameTime(decoded.frames, seconds, keyframe)
+        decoded.go_on_to(decoded.frames + 1)
+        yield time, frame
+
+
+def wanted_frames(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    takes: Callable[[FrameTime], bool],
+    *,
+    decoded: Decoded,
+    neighbours: bool = False,
+) -> Iterator[Shown]:
+    """Decode the frames that `takes` picks, and of the others only what these need.
+
+    Args:
+        container: Open at its start.
+        stream: Its video.
+        timeline: Of this film.
+        takes: Asked once for every frame of the film in display order.
+        decoded: Is counted up.
+        neighbours: Give the frames beside the wanted ones as well.
+
+    Raises:
+        Unexpected: The decoder gave something else than the timeline says.
+    """
+    taken = {time.number for time in timeline.times() if takes(time)}
+    beside = {number + step for number in taken for step in (-1, 1)} if neighbours else set()
+    numbers = sorted(number for number in taken | beside if 0 <= number < timeline.frames)
+    by_pts = dict(zip(timeline.pts[timeline.in_display_order[numbers]].tolist(), numbers, strict=True))
+    for frame in _fed_frames(container, stream, timeline, numbers, decoded):
+        number = by_pts.get(frame.pts)
+        if number is not None:
+            yield Shown(timeline.time(number), number in taken, frame)
+
+
+def _fed_frames(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    numbers: list[int],
+    decoded: Decoded,
+) -> Iterator[VideoFrame]:
+    """Feed the decoder what the frames `numbers` need; every packet fed must give its frame and no other."""
+    context = stream.codec_context
+    owed: set[int | None] = set()
+    feed = timeline.fed(numbers)
+    packets = enumerate(_packets(container, stream))
+    for place, afresh in feed:
+        packet = next((packet for at, packet in packets if at == place), None)
+        decoded.go_on_to(place + 1)
+        if packet is None or packet.pts != timeline.pts[place]:
+            raise Unexpected("the file is not what it was a moment ago")
+        if afresh and place > 0:
+            yield from _expected(_decode(context, None), owed)
+            context.flush_buffers()
+            if owed:
+                raise Unexpected(f"{len(owed)} frames are missing")
+        owed.add(packet.pts)
+        yield from _expected(_decode(context, packet), owed)
+    yield from _expected(_decode(context, None), owed)
+    decoded.go_on_to(timeline.frames)
+    if owed:
+        raise Unexpected(f"{len(owed)} frames are missing")
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    from av.error import FFmpegError
+
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except FFmpegError as error:
+        raise Unexpected(f"unreadable: {reason(error)}") from None
+
+
+def _decode(context: VideoCodecContext, packet: Packet | None) -> list[VideoFrame]:
+    from av.error import FFmpegError
+
+    try:
+        return context.decode(packet)
+    except FFmpegError as error:
+        raise Unexpected(f"damaged: {reason(error)}") from None
+
+
+def _expected(frames: list[VideoFrame], owed: set[int | None]) -> Iterator[VideoFrame]:
+    for frame in frames:
+        if frame.pts not in owed or frame.is_corrupt:
+            raise Unexpected("a frame is damaged, or came where none was due")
+        owed.remove(frame.pts)
+        yield frame

@@ -20,6 +20,7 @@ from framekit.errors import FramekitError
 from framekit.extraction.plan import Segment
 from framekit.options import ExtractOptions
 from framekit.sources.decoding import Approach
+from framekit.terminal.commands import say
 
 SECONDS_BETWEEN_REPORTS = SECONDS_BETWEEN_LOOKS = 0.2
 PATIENCE = 600
@@ -80,11 +81,39 @@ def _in_this_process(
     segments: Sequence[Segment], extract: Callable[..., None], on_frames: OnFrames
 ) -> Iterator[Outcome]:
     for segment in segments:
-        try:
-            extract(segment, partial(on_frames, segment))
-            yield segment, None
-        except Exception as error:
-            yield segment, error
+        with _Watch(segment) as watch:
+            try:
+                extract(segment, partial(watch.passed_on, on_frames))
+                outcome = None
+            except Exception as error:
+                outcome = error
+        yield segment, outcome
+
+
+class _Watch:
+    """Ends the program over a segment that is silent for too long: nothing else stops a decoder."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._heard = time.monotonic()
+        self._done = threading.Event()
+
+    def __enter__(self) -> _Watch:
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def passed_on(self, on_frames: OnFrames, frames: int) -> None:
+        self._heard = time.monotonic()
+        on_frames(self._segment, frames)
+
+    def _watch(self) -> None:
+        while not self._done.wait(max(0.0, self._heard + PATIENCE - time.monotonic())):
+            if time.monotonic() - self._heard > PATIENCE:
+                say(f"error: {_given_up(self._segment)}; what was finished is kept")
+                os._exit(1)
 
 
 def _in_a_pool(
@@ -129,9 +158,7 @@ def _one_pool(
             silent = [f for f, s in running.items() if time.monotonic() - heard[s.name] > PATIENCE]
             if silent and not done:
                 _kill(set(multiprocessing.active_children()) - others)
-                for segment in map(running.pop, silent):
-                    what = f"no progress for {PATIENCE // 60} minutes: given up"
-                    yield segment, FramekitError(what, where=segment.source.path, advice="leave it out")
+                yield from [(segment, _given_up(segment)) for segment in map(running.pop, silent)]
                 return list(running.values())
             for future in done:
                 if isinstance(future.exception(), BrokenProcessPool):
@@ -146,6 +173,11 @@ def _one_pool(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _given_up(segment: Segment) -> FramekitError:
+    what = f"no progress for {PATIENCE:g} seconds: given up"
+    return FramekitError(what, where=segment.source.path, advice="leave it out")
 
 
 def _kill(workers: Iterable[BaseProcess]) -> None:

@@ -27,6 +27,7 @@ from framekit.manifest.reading import Manifest, read_info
 from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, ShardInfo, SourceInfo
 from framekit.manifest.writing import write_decisions, write_info, write_text
 from framekit.options import ExtractOptions
+from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
 from framekit.terminal.progress import Progress
 
@@ -116,8 +117,10 @@ def extract(
         hwaccel: Kind of device to decode on, as `cuda`; where it can't be had, a note says so.
 
     Raises:
-        CommandError: Nothing to work on, or `out` holds something else or a dataset with other options.
+        CommandError: Nothing to work on, no such kind of device, or `out` holds something else or a dataset
+            with other options.
     """
+    check_device(hwaccel)
     info = check_out(out, options)
     plan, notes = plan_extraction(words)
     plan.take_names_of(info.sources)

@@ -49,8 +49,8 @@ class Source:
         Raises:
             FramekitError: It cannot be read.
         """
-        found = survey(self.path, letterbox=options.letterbox)
         facts = FilmFacts(**self.facts)
+        found = survey(self.path, facts, letterbox=options.letterbox)
         return found.as_json() | {"samples": pictures_to_expect(found, facts, options.sampling())}
 
     @property

@@ -23,6 +23,7 @@ from framekit.manifest.schema import FRAMES, PAIRS
 from framekit.manifest.writing import ShardWriter, shard
 from framekit.options import ExtractOptions
 from framekit.sources.decoding import SEQUENTIAL, Approach, Look, Picture, Place, Surprise, film_pictures
+from framekit.sources.film import FilmFacts
 from framekit.sources.frames import Decoded
 from framekit.sources.stills import group_of, still_pictures
 from framekit.sources.survey import survey
@@ -86,9 +87,10 @@ def extract_segment(
         )
         _write(pictures, decoded, segment, options, root)
         return
-    found = survey(source.path, letterbox=options.letterbox)
+    facts = FilmFacts(**source.facts)
+    found = survey(source.path, facts, letterbox=options.letterbox)
     look = Look(options.deinterlace, options.inverse_telecine, found.box)
-    interlaced = options.deinterlace == "on" or source.facts["interlaced"]
+    interlaced = options.deinterlace == "on" or facts.interlaced
     approach = replace(approach, timeline=found.timeline, neighbours=interlaced)
     while True:
         decoded = Decoded(on_frames=on_frames)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framekit.errors import FramekitError
+from framekit.errors import CommandError, FramekitError
 from framekit.sources.picture import matrix_of, quarter_turns, square_size
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class FilmFacts:
     seconds: float
     stated_frames: int
 
+    @property
+    def rate(self) -> Fraction | None:
+        """Average frames per second; None when unknown."""
+        return Fraction(self.frame_rate) if self.frame_rate else None
+
     def as_json(self) -> dict[str, Any]:
         """The facts as plain JSON values."""
         return asdict(self) | {"coded_size": list(self.coded_size)}
@@ -84,6 +89,19 @@ def open_film(
         stream.codec_context.thread_count = threads
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream
+
+
+def check_device(hwaccel: str | None) -> None:
+    """Make sure that FFmpeg knows a kind of device; whether there is one shows when a film is opened.
+
+    Raises:
+        CommandError: It doesn't.
+    """
+    from av.codec.hwaccel import HWDeviceType
+
+    known = sorted(kind.name.lower() for kind in HWDeviceType if kind.value)
+    if hwaccel is not None and hwaccel not in known:
+        raise CommandError(f"--hwaccel {hwaccel} is no kind of device", advice=f"one of {', '.join(known)}")
 
 
 def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
@@ -135,7 +153,7 @@ def read_facts(path: Path) -> FilmFacts:
         FramekitError: As `open_film`, or nothing can be decoded.
     """
     with open_film(path) as (container, stream):
-        frame = _first_frame(container, stream)
+        frame = _first_frame(container, stream, path)
         if frame is None:
             raise FramekitError(
                 f"no picture could be decoded ({stream.codec_context.name})",
@@ -180,11 +198,15 @@ def reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame | None:
     from av.error import FFmpegError
 
     try:
         for tried, packet in enumerate(container.demux(stream)):
+            if packet.has_sidedata(
+                "encryption_info"
+            ):  # a decoder may take what is left for pictures of noise
+                raise FramekitError("it is encrypted", where=path, advice="leave it out")
             try:
                 for frame in packet.decode():
                     return frame

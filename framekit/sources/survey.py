@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from framekit.errors import FramekitError
 from framekit.sources.decoding import timeline_of, totals_of
-from framekit.sources.film import FilmFacts, fraction, open_film, pixel_aspect
+from framekit.sources.film import FilmFacts, open_film, pixel_aspect
 from framekit.sources.frames import Decoded, every_frame
 from framekit.sources.letterbox import Box, find_bars
 from framekit.sources.picture import to_rgb
@@ -58,21 +58,27 @@ class Survey:
         }
 
 
-def survey(path: Path, *, letterbox: str = "auto") -> Survey:
+def survey(path: Path, facts: FilmFacts, *, letterbox: str = "auto") -> Survey:
     """Look over a film.
 
     Args:
         path: The film.
+        facts: From its header.
         letterbox: `auto` looks for black bars, `off` takes none, `W:H:X:Y` is taken as it is.
 
     Raises:
-        FramekitError: The film cannot be opened.
+        FramekitError: The film cannot be opened, or the box is larger than its picture.
     """
     timeline, why = timeline_of(path)
     box = None
-    if letterbox != "off":
-        box = find_box(path) if letterbox == "auto" else Box.parse(letterbox)
-    return Survey(timeline, why, box, find_telecine(path))
+    if letterbox == "auto":
+        box = find_box(path)
+    elif letterbox != "off":
+        box = Box.parse(letterbox)
+        if not box.fits(facts.width, facts.height):
+            size = f"{facts.width}×{facts.height}"
+            raise FramekitError(f"its picture of {size} has no room for --letterbox {letterbox}", where=path)
+    return Survey(timeline, why, box, find_telecine(path, facts))
 
 
 def pictures_to_expect(found: Survey, facts: FilmFacts, sampling: Sampling) -> int | None:
@@ -81,16 +87,15 @@ def pictures_to_expect(found: Survey, facts: FilmFacts, sampling: Sampling) -> i
     Returns:
         None where only decoding can tell.
     """
-    rate = Fraction(facts.frame_rate) if facts.frame_rate else None
     if sampling.needs_scenes or not (found.timeline or (facts.stated_frames and not sampling.keyframes)):
         return None
     if found.timeline:
         times = list(found.timeline.times())
     else:
-        frame = 1 / (rate or USUAL_RATE)
+        frame = 1 / (facts.rate or USUAL_RATE)
         times = [FrameTime(number, number * frame, False) for number in range(facts.stated_frames)]
-    totals = totals_of(times, sampling, rate) if sampling.needs_totals else None
-    return expected_pictures(sampling, times, totals=totals, frame_rate=rate)
+    totals = totals_of(times, sampling, facts.rate) if sampling.needs_totals else None
+    return expected_pictures(sampling, times, totals=totals, frame_rate=facts.rate)
 
 
 def find_box(path: Path) -> Box | None:
@@ -104,15 +109,13 @@ def find_box(path: Path) -> Box | None:
     return find_bars(_keyframes(path, keyframes) if keyframes >= FEW else _beginning(path))
 
 
-def find_telecine(path: Path) -> Literal["fields", "frames"] | None:
+def find_telecine(path: Path, facts: FilmFacts) -> Literal["fields", "frames"] | None:
     """How a film of 24 frames a second was spread over 30, if it was; see `find_pulldown`.
 
     Raises:
         FramekitError: The film cannot be opened.
     """
-    with open_film(path) as (_, stream):
-        rate = fraction(stream.average_rate)
-    if rate is None or not TELECINED_RATES[0] <= rate <= TELECINED_RATES[1]:
+    if not TELECINED_RATES[0] <= (facts.rate or 0) <= TELECINED_RATES[1]:
         return None
     for start in CADENCE_AT:
         with open_film(path) as (container, stream):

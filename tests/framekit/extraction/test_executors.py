@@ -1,0 +1,46 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from framekit.extraction import executors
+from framekit.extraction.plan import Segment, Source
+
+NAMES = ("hangs", "one", "two")
+
+
+def segments() -> list[Segment]:
+    sources = [Source(f"{name}-00000000", Path(f"{name}.mkv"), "film", "0" * 32) for name in NAMES]
+    return [Segment(source, 0, 0, None) for source in sources]
+
+
+def hang_over_one(segment: Segment) -> None:
+    if segment.source.path.stem == "hangs":
+        threading.Event().wait()
+
+
+def test_a_film_without_progress_is_given_up_and_the_rest_is_done(monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", 8.0)
+    outcomes = executors._in_a_pool(segments(), hang_over_one, 2, lambda *_: None)
+    errors = {segment.source.path.stem: error for segment, error in outcomes}
+    assert sorted(errors) == sorted(NAMES)
+    assert errors["one"] is None
+    assert errors["two"] is None
+    assert "no progress for 8 seconds: given up" in str(errors["hangs"])
+
+
+def test_a_film_alone_without_progress_ends_the_program_with_a_line():
+    program = (
+        "from framekit.extraction import executors\n"
+        "from tests.framekit.extraction.test_executors import hang_over_one, segments\n"
+        "executors.PATIENCE = 0.5\n"
+        "hang = lambda segment, on_frames: hang_over_one(segment)\n"
+        "list(executors._in_this_process(segments()[:1], hang, lambda *_: None))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: hangs.mkv: no progress for 0.5 seconds: given up. leave it out; what was finished is kept\n"
+    )

@@ -20,8 +20,10 @@ TEXT_OF_LINE = 0.5
 """Subtitles light at most this share of a line of a bar; more is a picture without the bar."""
 TEXT_OF_PICTURES = 0.7
 """A pixel of a bar may be lit in this share of the pictures: subtitles come and go, stars and logos stay."""
-WITHOUT_BAR = 0.02
-"""Share of the pictures that may lack the bar: a glitch, but no scene."""
+WITHOUT_BAR = 0.03
+"""Share of the pictures that may lack the bar: a studio's logo, but no scene."""
+USUALLY = 50
+"""Pictures, at most, that are looked at."""
 EDGE_OF_LINE = 0.6
 """A picture shows an edge when the line inside it is bright over this share of its length, and sharp."""
 SHARP = 0.35
@@ -119,8 +121,8 @@ def find_bars(pictures: Iterable[np.ndarray]) -> Box | None:
     can be placed: a line that is half bar is cut, so that no dark line remains.
 
     Args:
-        pictures: (H, W, 3) uint8 RGB, some dozens spread over one film. They are gone through once, and only
-            one plane and a few numbers a line are kept.
+        pictures: (H, W, 3) uint8 RGB, up to 50, spread over one film. They are gone through once, at most
+            until no side can have a bar; only one plane and a few numbers a line are kept.
 
     Returns:
         The box, or None where there are no bars, too little evidence, or pictures of different sizes.
@@ -142,10 +144,11 @@ def find_bars(pictures: Iterable[np.ndarray]) -> Box | None:
 
 
 def _measure(pictures: Iterable[np.ndarray]) -> tuple[_Lines, _Lines] | None:
-    """Rows and columns of all pictures; None if there are no pictures, or several sizes."""
+    """Rows and columns of all pictures; None for no pictures, several sizes, or no side with a bar."""
     import cv2
 
     often: np.ndarray | None = None
+    filled = np.zeros(4, int)
     sums: list[list[np.ndarray]] = []  # a picture each: mean, lit, bright of the rows, then of the columns
     for image in pictures:
         brightness = cv2.max(cv2.max(image[..., 0], image[..., 1]), image[..., 2])
@@ -155,11 +158,19 @@ def _measure(pictures: Iterable[np.ndarray]) -> tuple[_Lines, _Lines] | None:
             return None
         lit, bright = brightness > DARK, brightness > BRIGHT
         often += lit
+        filled += _outermost_filled(lit)
+        if filled.min() > WITHOUT_BAR * max(USUALLY, len(sums)):
+            return None
         sums.append([measure(axis) for axis in (1, 0) for measure in (brightness.mean, lit.sum, bright.sum)])
     if often is None:
         return None
     stacked = [np.stack(column) for column in zip(*sums, strict=True)]
     return _Lines(often.max(1), *stacked[:3]), _Lines(often.max(0), *stacked[3:])
+
+
+def _outermost_filled(lit: np.ndarray) -> np.ndarray:
+    """(4,) bool: whether more than text stands in the line at each side of an (H, W) bool picture."""
+    return np.array([line.mean() > TEXT_OF_LINE for line in (lit[0], lit[-1], lit[:, 0], lit[:, -1])])
 
 
 def _pair(lines: _Lines, length: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from framekit.errors import FramekitError
@@ -54,11 +55,28 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
     elif frame.format.name.startswith("gray") and frame.color_range == LIMITED:
         rgb = _widened(_converted(frame, pixel_aspect, "gray16le"))
     else:
-        rgb = _converted(frame, pixel_aspect, "rgb24")
+        rgb = _merged(_reformatted(frame, pixel_aspect, "gbrp"))
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame.rotation)))
 
 
 def _converted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> np.ndarray:
+    return _reformatted(frame, pixel_aspect, pixel_format).to_ndarray()
+
+
+def _merged(planar: VideoFrame) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a gbrp frame.
+
+    The same bytes as rgb24 for a quarter of the time: for exact rounding FFmpeg's scaler has fast code for
+    planes only.
+    """
+    lines = [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in planar.planes
+    ]
+    green, blue, red = (plane[: planar.height, : planar.width] for plane in lines)
+    return cv2.merge([red, green, blue])
+
+
+def _reformatted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> VideoFrame:
     matrix = matrix_of(frame)
     if matrix not in CONVERTIBLE:
         raise FramekitError(
@@ -68,7 +86,7 @@ def _converted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> 
     width, height = square_size(frame.width, frame.height, pixel_aspect)
     return frame.reformat(
         width=width, height=height, format=pixel_format, src_colorspace=matrix, interpolation=SCALING
-    ).to_ndarray()
+    )
 
 
 def _has_alpha(frame: VideoFrame) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,11 @@ from framekit.sources.picture import to_rgb
 from framekit.sources.sampling import USUAL_RATE, FrameTime, Sampling, expected_pictures
 from framekit.sources.telecine import find_pulldown
 from framekit.sources.timeline import Timeline
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 PICTURES = 48
 """Keyframes to look at, spread over the film: each is decoded alone."""
@@ -72,7 +77,7 @@ def survey(path: Path, facts: FilmFacts, *, letterbox: str = "auto") -> Survey:
     timeline, why = timeline_of(path)
     box = None
     if letterbox == "auto":
-        box = find_box(path)
+        box = find_box(path, timeline)
     elif letterbox != "off":
         box = Box.parse(letterbox)
         if not box.fits(facts.width, facts.height):
@@ -98,14 +103,13 @@ def pictures_to_expect(found: Survey, facts: FilmFacts, sampling: Sampling) -> i
     return expected_pictures(sampling, times, totals=totals, frame_rate=facts.rate)
 
 
-def find_box(path: Path) -> Box | None:
+def find_box(path: Path, timeline: Timeline | None) -> Box | None:
     """The box inside a film's black bars; None where there are none, or the film changes size midway.
 
     Raises:
         FramekitError: The film cannot be opened.
     """
-    with open_film(path) as (container, stream):
-        keyframes = sum(bool(packet.size) and packet.is_keyframe for packet in container.demux(stream))
+    keyframes = _count_keyframes(path) if timeline is None else int(timeline.keyframes.sum())
     return find_bars(_keyframes(path, keyframes) if keyframes >= FEW else _beginning(path))
 
 
@@ -126,6 +130,11 @@ def find_telecine(path: Path, facts: FilmFacts) -> Literal["fields", "frames"] |
     return None
 
 
+def _count_keyframes(path: Path) -> int:
+    with open_film(path) as (container, stream):
+        return sum(1 for _ in _keyframe_packets(container, stream))
+
+
 def _keyframes(path: Path, count: int) -> Iterator[np.ndarray]:
     """Some of a film's `count` keyframes, evenly spread, each decoded alone."""
     from av.error import FFmpegError
@@ -133,15 +142,23 @@ def _keyframes(path: Path, count: int) -> Iterator[np.ndarray]:
     chosen = {(2 * part + 1) * count // (2 * PICTURES) for part in range(PICTURES)}
     with open_film(path) as (container, stream):
         context, aspect = stream.codec_context, pixel_aspect(stream)
-        keyframes = (packet for packet in container.demux(stream) if packet.size and packet.is_keyframe)
-        for number, packet in enumerate(keyframes):
+        for number, packet in enumerate(_keyframe_packets(container, stream)):
             if number not in chosen:
                 continue
             with suppress(FFmpegError):  # damage shows when the film is decoded
-                yield from (
-                    to_rgb(frame, aspect) for frame in [*context.decode(packet), *context.decode(None)]
-                )
+                for frame in [*context.decode(packet), *context.decode(None)]:
+                    yield to_rgb(frame, aspect)
             context.flush_buffers()
+
+
+def _keyframe_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """As many as can be read."""
+    from av.error import FFmpegError
+
+    with suppress(FFmpegError):
+        for packet in container.demux(stream):
+            if packet.size and packet.is_keyframe:
+                yield packet
 
 
 def _beginning(path: Path) -> Iterator[np.ndarray]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cartoongan.options import StylizeOptions, TrainOptions
 from framekit.errors import CommandError, FramekitError
-from framekit.options import ExtractOptions
+from framekit.options import WAYS_TO_SAMPLE, ExtractOptions
 from framekit.validating import validated
 
 DEMO_FILM = "demo:film"
@@ -116,6 +116,9 @@ def _apply(values: dict[str, Any], change: str) -> None:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
             raise CommandError(f"--set {key}: {table} holds a value, no options")
+    if last in WAYS_TO_SAMPLE:  # one way takes the place of another
+        for way in WAYS_TO_SAMPLE:
+            values.pop(way, None)
     values[last] = _toml_value(value)
 
 

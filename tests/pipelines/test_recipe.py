@@ -75,3 +75,8 @@ def test_what_is_no_recipe(tmp_path, content, words):
         path.write_bytes(content)
     with pytest.raises(CommandError, match=words):
         load_recipe(path)
+
+
+def test_one_way_to_sample_takes_the_place_of_another():
+    cartoons = load_recipe(RECIPES / "demo.toml", ["cartoons.seconds=2.5"]).cartoons
+    assert (cartoons.every, cartoons.seconds) == (None, 2.5)

@@ -14,6 +14,8 @@ SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER, FILLER = 1, 5, 6, 7, 8, 9, 12
 WITHOUT_PICTURES = (SEI, DELIMITER, FILLER)
 P, B, I = 0, 1, 2  # noqa: E741 - the standard's names of slice types
 PROFILES_WITH_CHROMA = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
+AVCC_BYTES = 5
+"""Of an avcC box before its parameter sets."""
 HEADER_BYTES = 160
 """More than any slice header takes."""
 
@@ -78,7 +80,7 @@ class H264Headers:
         self._last_reference = 0  # frame_num of the last referenced picture
         self._order_base = self._order_low = 0  # POC msb and lsb of the last referenced picture
         if extradata[:1] == b"\1":
-            self._length_size = (extradata[4] & 3) + 1
+            self._length_size = (extradata[4] & 3) + 1 if len(extradata) > AVCC_BYTES else 0
         for unit in _parameter_sets(extradata):
             self._keep(unit)
 
@@ -239,7 +241,9 @@ def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
         if extradata:
             yield from (bytes(unit) for unit in nal_units(extradata, 0) if unit[0] & 31 in (SPS, PPS))
         return
-    place = 5
+    if len(extradata) <= AVCC_BYTES:
+        raise Unclear("its parameter sets are cut short")
+    place = AVCC_BYTES
     for mask in (0x1F, 0xFF):
         count, place = extradata[place : place + 1], place + 1
         for _ in range(int.from_bytes(count) & mask):

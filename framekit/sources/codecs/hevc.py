@@ -21,6 +21,8 @@ IDR = (19, 20)
 CRA = 21
 RASL = (8, 9)
 LEADING = range(6, 10)
+HVCC_BYTES = 23
+"""Of an hvcC box before its parameter sets."""
 HEADER_BYTES = 64
 
 
@@ -73,7 +75,7 @@ class HevcHeaders:
         self._period = -1
         self._order_base = self._order_low = 0  # POC msb and lsb of the last picture that others count from
         if extradata[:1] == b"\1":
-            self._length_size = (extradata[21] & 3) + 1
+            self._length_size = (extradata[21] & 3) + 1 if len(extradata) >= HVCC_BYTES else 0
         for unit in _parameter_sets(extradata):
             self._keep(unit)
 
@@ -167,7 +169,9 @@ def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
         if extradata:
             yield from (bytes(u) for u in nal_units(extradata, 0) if u[0] >> 1 & 63 in (VPS, SPS, PPS))
         return
-    place = 23
+    if len(extradata) < HVCC_BYTES:
+        raise Unclear("its parameter sets are cut short")
+    place = HVCC_BYTES
     for _ in range(int.from_bytes(extradata[22:23])):
         count = int.from_bytes(extradata[place + 1 : place + 3])
         place += 3

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from framekit.sources.codecs.bits import START_CODE
 from framekit.sources.codecs.coded import Coded, Unclear
 
 PICTURE, SEQUENCE, EXTENSION, GROUP = 0x00, 0xB3, 0xB5, 0xB8
 CODING_EXTENSION = 8
 SLICES = range(0x01, 0xB0)
-HARMLESS = (0xB2, 0xB7)  # user data, end of sequence
+HARMLESS = (EXTENSION, GROUP, 0xB2, 0xB7)  # also user data and end of sequence
 I, P, B = 1, 2, 3  # noqa: E741 - the standard's names of picture types
 FRAME = 3
 
@@ -25,33 +27,26 @@ class Mpeg2Headers:
 
     def read(self, data: bytes) -> Coded:
         """See `HeaderReader.read`."""
-        picture: tuple[int, int] | None = None
-        group = sliced = False
-        codes = [match.end() for match in START_CODE.finditer(data)]
-        if not codes or data[: codes[0] - 3].strip(b"\0"):
-            raise Unclear("a packet does not begin with a start code")
-        for place, end in zip(codes, [*codes[1:], len(data) + 3], strict=True):
-            code, body = data[place], data[place + 1 : min(end - 3, place + 160)]
-            if code in SLICES:
-                sliced = True
-            elif code == PICTURE:
-                if picture or len(body) < 2:
-                    raise Unclear("a packet that does not hold exactly one picture")
-                picture = body[0] << 2 | body[1] >> 6, body[1] >> 3 & 7
+        pictures: list[tuple[int, int]] = []
+        codes: list[int] = []
+        for code, body in _units(data):
+            codes.append(code)
+            if code == PICTURE:
+                pictures.append((body[0] << 2 | body[1] >> 6, body[1] >> 3 & 7))
             elif code == SEQUENCE:
-                if self._format not in (None, body[:4]):
-                    raise Unclear("its parameters change midway")
-                self._format = body[:4]
-            elif code == GROUP:
-                group = True
-            elif code == EXTENSION:
-                if body[0] >> 4 == CODING_EXTENSION and body[2] & 3 != FRAME:
-                    raise Unclear("fields are coded apart, two packets a frame")
-            elif code not in HARMLESS:
+                self._keep(body[:4])
+            elif code == EXTENSION and body[0] >> 4 == CODING_EXTENSION and body[2] & 3 != FRAME:
+                raise Unclear("fields are coded apart, two packets a frame")
+            elif code not in SLICES and code not in HARMLESS:
                 raise Unclear("a damaged packet")
-        if picture is None or not sliced or picture[1] not in (I, P, B):
+        if len(pictures) != 1 or pictures[0][1] not in (I, P, B) or not any(c in SLICES for c in codes):
             raise Unclear("a packet that does not hold exactly one picture")
-        return self._coded(*picture, group=group)
+        return self._coded(*pictures[0], group=GROUP in codes)
+
+    def _keep(self, size_and_rate: bytes) -> None:
+        if self._format not in (None, size_and_rate):
+            raise Unclear("its parameters change midway")
+        self._format = size_and_rate
 
     def _coded(self, order: int, kind: int, *, group: bool) -> Coded:
         self._period += group
@@ -62,3 +57,15 @@ class Mpeg2Headers:
             return Coded(self._period, order, referenced=False, restart=False, leading=leading)
         self._restart = order if group else None
         return Coded(self._period, order, referenced=True, restart=group)
+
+
+def _units(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Start codes of a packet with the first bytes after each, 3 at least of headers."""
+    places = [match.end() for match in START_CODE.finditer(data)]
+    if not places or data[: places[0] - 3].strip(b"\0"):
+        raise Unclear("a packet does not begin with a start code")
+    for place, end in zip(places, [*(place - 3 for place in places[1:]), len(data)], strict=True):
+        code, body = data[place : place + 1], data[place + 1 : min(end, place + 9)]
+        if not code or (len(body) < 3 and code[0] in (PICTURE, SEQUENCE, EXTENSION)):
+            raise Unclear("a damaged packet")
+        yield code[0], body

@@ -14,6 +14,7 @@ from framekit.sources.picture import matrix_of, quarter_turns, square_size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -146,6 +147,20 @@ def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """Packets of a stream, and after the last an empty one, which brings out what a decoder holds back.
+
+    Raises:
+        FFmpegError: The file cannot be read on.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+        except IndexError:  # from PyAV: a packet of a stream that a transport stream began midway
+            continue
+        return
+
+
 def read_facts(path: Path) -> FilmFacts:
     """Read a film's facts, decoding its first picture.
 
@@ -202,7 +217,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     from av.error import FFmpegError
 
     try:
-        for tried, packet in enumerate(container.demux(stream)):
+        for tried, packet in enumerate(packets_of(container, stream)):
             if packet.has_sidedata(
                 "encryption_info"
             ):  # a decoder may take what is left for pictures of noise

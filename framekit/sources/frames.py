@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from framekit.errors import FramekitError
-from framekit.sources.film import reason
+from framekit.sources.film import packets_of, reason
 from framekit.sources.sampling import FrameTime
 from framekit.sources.timeline import Timeline
 
@@ -73,7 +73,7 @@ def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded
     from av.error import FFmpegError
 
     stream.codec_context.copy_opaque = True
-    packets = container.demux(stream)
+    packets = packets_of(container, stream)
     barren = 0
     while barren < PACKETS_WITHOUT_A_PICTURE:
         try:
@@ -176,7 +176,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]
     from av.error import FFmpegError
 
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size:
                 yield packet
     except FFmpegError as error:

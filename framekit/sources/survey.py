@@ -13,7 +13,7 @@ import numpy as np
 
 from framekit.errors import FramekitError
 from framekit.sources.decoding import timeline_of, totals_of
-from framekit.sources.film import FilmFacts, open_film, pixel_aspect
+from framekit.sources.film import FilmFacts, open_film, packets_of, pixel_aspect
 from framekit.sources.frames import Decoded, every_frame
 from framekit.sources.letterbox import Box, find_bars
 from framekit.sources.picture import to_rgb
@@ -156,7 +156,7 @@ def _keyframe_packets(container: InputContainer, stream: VideoStream) -> Iterato
     from av.error import FFmpegError
 
     with suppress(FFmpegError):
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size and packet.is_keyframe:
                 yield packet
 

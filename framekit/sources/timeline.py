@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from framekit.sources.codecs.coded import Coded, HeaderReader, Unclear
+from framekit.sources.film import packets_of
 from framekit.sources.sampling import FrameTime
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]
     from av.error import FFmpegError
 
     try:
-        yield from container.demux(stream)
+        yield from packets_of(container, stream)
     except FFmpegError:
         raise Unclear("the file cannot be read to its end") from None
 

@@ -9,6 +9,8 @@ from framekit.sources.codecs.coded import Unclear
 
 START_CODE = re.compile(b"\0\0\1")
 ESCAPE = b"\0\0\3"
+UNESCAPED = re.compile(b"\0\0(?:[\1\2]|\0+[^\0])")
+"""What no unit holds; a decoder takes it for the unit's end."""
 
 
 class Bits:
@@ -75,6 +77,8 @@ def nal_units(data: bytes, length_size: int) -> Iterator[memoryview]:
             place += length_size
             if size == 0 or place + size > len(view):
                 raise Unclear("a packet's parts do not fit into it")
+            if UNESCAPED.search(data, place, place + size):
+                raise Unclear("a damaged unit in a packet")
             yield view[place : place + size]
             place += size
         return
@@ -84,4 +88,6 @@ def nal_units(data: bytes, length_size: int) -> Iterator[memoryview]:
     for (_, begin), (end, _) in zip(codes, [*codes[1:], (len(view), 0)], strict=True):
         if begin == end:
             raise Unclear("an empty unit in a packet")
+        if UNESCAPED.search(data, begin, end):
+            raise Unclear("a damaged unit in a packet")
         yield view[begin:end]

@@ -1,12 +1,13 @@
 """HEVC headers: ITU-T H.265 (08/2021), sections 7.3.2 (parameter sets), 7.3.6 (slices) and 8.3.1 (order).
 
-A slice header is read up to its picture order count; that the rest of it is in order, FFmpeg's own header
-reader (`hevc_metadata`) checks.
+A slice header is read up to its reference picture set; that the rest of it is in order, FFmpeg's own header
+reader (`hevc_metadata`) checks. A decoder drops a picture that names references it never had, so the sets are
+followed (8.3.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,15 +16,16 @@ from framekit.sources.codecs.coded import Coded, Unclear
 
 VPS, SPS, PPS = 32, 33, 34
 HARMLESS = (35, 38, 39, 40)  # delimiter, filler, supplemental information before and after a picture
-PICTURES = range(32)
-RESTARTS = range(16, 24)
+PICTURES = (*range(10), 16, 17, 18, 19, 20, 21)
+RESTARTS = range(16, 22)
 IDR = (19, 20)
 CRA = 21
 RASL = (8, 9)
 LEADING = range(6, 10)
 HVCC_BYTES = 23
 """Of an hvcC box before its parameter sets."""
-HEADER_BYTES = 64
+HEADER_BYTES = 96
+MOST_REFERENCES = 16
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class SequenceSet:
     address_bits: int
     highest_layer: int
     reorder: int
+    reference_sets: tuple[tuple[int, ...], ...]
+    long_term: bool
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Slice(NamedTuple):
     layer: int
     order_low: int
     sequence: int
+    references: tuple[int, ...]  # display orders, relative to this picture's
 
 
 class HevcHeaders:
@@ -74,6 +79,7 @@ class HevcHeaders:
         self._pictures: dict[int, PictureSet] = {}
         self._period = -1
         self._order_base = self._order_low = 0  # POC msb and lsb of the last picture that others count from
+        self._held: set[int] = set()  # orders of the pictures that a decoder holds
         if extradata[:1] == b"\1":
             self._length_size = (extradata[21] & 3) + 1 if len(extradata) >= HVCC_BYTES else 0
         for unit in _parameter_sets(extradata):
@@ -121,7 +127,12 @@ class HevcHeaders:
                 base -= 2 * half
         if within_layer and head.layer == 0 and kind not in LEADING:
             self._order_base, self._order_low = base, head.order_low
-        return Coded(self._period, base + head.order_low, referenced, restart, leading=kind in RASL)
+        order = base + head.order_low
+        needed = set() if starts_anew else {order + step for step in head.references}
+        if not needed <= self._held:
+            raise Unclear("frames are missing from the stream")
+        self._held = needed | {order}
+        return Coded(self._period, order, referenced, restart, leading=kind in RASL)
 
     def _keep(self, unit: bytes) -> None:
         kind = unit[0] >> 1 & 63
@@ -160,8 +171,10 @@ class HevcHeaders:
         if picture.output_flag and not bits.flag():
             raise Unclear("pictures that are not shown")
         bits.skip(2 if sequence.separate_planes else 0)
-        low = 0 if kind in IDR else bits.unsigned(sequence.order_bits)
-        return Slice(kind, (unit[1] & 7) - 1, low, picture.sequence)
+        low, references = 0, tuple[int, ...]()
+        if kind not in IDR:
+            low, references = bits.unsigned(sequence.order_bits), _references(bits, sequence)
+        return Slice(kind, (unit[1] & 7) - 1, low, picture.sequence, references)
 
 
 def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
@@ -205,8 +218,76 @@ def _sequence_set(bits: Bits) -> tuple[int, SequenceSet]:
         reorder = bits.golomb()
         bits.golomb()
     block = 1 << min(bits.golomb() + 3 + bits.golomb(), 6)
-    blocks = -(-width // block) * -(-height // block)
-    return number, SequenceSet(order_bits, separate, (blocks - 1).bit_length(), sub_layers, reorder)
+    address_bits = (-(-width // block) * -(-height // block) - 1).bit_length()
+    for _ in range(4):
+        bits.golomb()
+    if bits.flag() and bits.flag():
+        _skip_scaling_lists(bits)
+    bits.skip(2)
+    if bits.flag():
+        bits.skip(8)
+        bits.golomb(), bits.golomb(), bits.flag()
+    sets: list[tuple[int, ...]] = []
+    count = bits.golomb()
+    for _ in range(min(count, 65)):
+        sets.append(_reference_set(bits, sets, in_slice=False))
+    long_term = bits.flag()
+    if count > 64 or (long_term and bits.golomb()):
+        raise Unclear("long-term references")
+    return number, SequenceSet(
+        order_bits, separate, address_bits, sub_layers, reorder, tuple(sets), long_term
+    )
+
+
+def _skip_scaling_lists(bits: Bits) -> None:
+    """scaling_list_data, 7.3.4."""
+    for size in range(4):
+        for _ in range(0, 6, 3 if size == 3 else 1):
+            if not bits.flag():
+                bits.golomb()
+                continue
+            for _ in range(min(64, 1 << (4 + 2 * size)) + (size > 1)):
+                bits.signed_golomb()
+
+
+def _references(bits: Bits, sequence: SequenceSet) -> tuple[int, ...]:
+    sets = sequence.reference_sets
+    if not bits.flag():
+        chosen = _reference_set(bits, sets, in_slice=True)
+    else:
+        place = bits.unsigned((len(sets) - 1).bit_length()) if len(sets) > 1 else 0
+        if place >= len(sets):
+            raise Unclear("a damaged slice header")
+        chosen = sets[place]
+    if sequence.long_term and bits.golomb():
+        raise Unclear("long-term references")
+    return chosen
+
+
+def _reference_set(bits: Bits, before: Sequence[tuple[int, ...]], *, in_slice: bool) -> tuple[int, ...]:
+    """st_ref_pic_set, 7.3.7 and 7.4.8: steps to earlier pictures, nearest first, then to later ones."""
+    if before and bits.flag():
+        back = bits.golomb() + 1 if in_slice else 1
+        if back > len(before):
+            raise Unclear("a damaged slice header")
+        sign = -1 if bits.flag() else 1
+        step = sign * (bits.golomb() + 1)
+        candidates = [other + step for other in before[-back]] + [step]
+        kept = {each for each in candidates if bits.flag() or bits.flag()} - {0}
+        return (*sorted((k for k in kept if k < 0), reverse=True), *sorted(k for k in kept if k > 0))
+    earlier, later = bits.golomb(), bits.golomb()
+    if earlier + later > MOST_REFERENCES:
+        raise Unclear("a damaged slice header")
+    return (*_steps(bits, earlier, -1), *_steps(bits, later, 1))
+
+
+def _steps(bits: Bits, count: int, sign: int) -> list[int]:
+    steps, at = [], 0
+    for _ in range(count):
+        at += sign * (bits.golomb() + 1)
+        bits.flag()
+        steps.append(at)
+    return steps
 
 
 def _skip_profile(bits: Bits, sub_layers: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from framekit.sources.codecs.bits import START_CODE
 from framekit.sources.codecs.coded import Coded, Unclear
@@ -22,6 +23,7 @@ class Mpeg2Headers:
 
     def __init__(self) -> None:
         self._format: bytes | None = None
+        self._rows = 0
         self._period = -1
         self._restart: int | None = None  # order of the keyframe whose leading pictures may follow
 
@@ -39,9 +41,17 @@ class Mpeg2Headers:
                 raise Unclear("fields are coded apart, two packets a frame")
             elif code not in SLICES and code not in HARMLESS:
                 raise Unclear("a damaged packet")
-        if len(pictures) != 1 or pictures[0][1] not in (I, P, B) or not any(c in SLICES for c in codes):
+        if len(pictures) != 1 or pictures[0][1] not in (I, P, B):
             raise Unclear("a packet that does not hold exactly one picture")
+        self._check_rows([code for code in codes if code in SLICES])
         return self._coded(*pictures[0], group=GROUP in codes)
+
+    def _check_rows(self, rows: list[int]) -> None:
+        """A slice's code is its row of blocks; a row that is not there makes a decoder drop the picture."""
+        self._rows = self._rows or max(rows, default=0)
+        steps = [after - before for before, after in pairwise([0, *rows])]
+        if not rows or rows[0] != 1 or rows[-1] != self._rows or not set(steps) <= {0, 1}:
+            raise Unclear("a packet that does not hold exactly one picture")
 
     def _keep(self, size_and_rate: bytes) -> None:
         if self._format not in (None, size_and_rate):

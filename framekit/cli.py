@@ -72,6 +72,7 @@ def extract(
     \b
     framekit extract film.mkv --out dataset
     framekit extract ~/films --out dataset --every 24 --style shinkai
+    framekit extract ~/episodes --out dataset --scenes --skip 0-1:30 --skip -2:00-end
     framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
     """
     from framekit.extraction.extract import check_out

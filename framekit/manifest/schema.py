@@ -20,7 +20,7 @@ _IDENTITY = [
     ("fingerprint", pa.string()),  # 32 hexadecimal digits of the source's content
     ("frame_number", pa.int64()),  # place in display order from 0; place in the sorted list for stills
     ("pts", pa.int64()),  # presentation timestamp in the stream's time base; null where there is none
-    ("seconds", pa.float64()),  # time since the stream's start; null for stills
+    ("seconds", pa.float64()),  # time since the film's first frame; null for stills
     ("name", pa.string()),  # path of a still inside its folder; null for films
     ("group", pa.string()),  # first subfolder of a still (photos/people/… → people); null for films
 ]
@@ -54,7 +54,7 @@ def _table(*parts: list[tuple[str, pa.DataType]]) -> pa.Schema:
 FRAMES = _table(
     [("frame_id", pa.string())],
     _IDENTITY,
-    [("width", pa.int32()), ("height", pa.int32())],  # upright, square pixels
+    [("width", pa.int32()), ("height", pa.int32())],  # upright, square pixels, black bars cut
     _MEASURES,
     [
         ("reason", pa.string()),  # why no pairs were cut from it; null when they were
@@ -70,7 +70,7 @@ PAIRS = _table(
     [
         ("style", pa.string()),
         ("crop_index", pa.int32()),
-        ("crop_x", pa.int32()),  # left edge in pixels of the (scaled) upright frame
+        ("crop_x", pa.int32()),  # left edge in pixels of that frame, possibly scaled
         ("crop_y", pa.int32()),  # top edge
         ("crop_size", pa.int32()),
         ("scale", pa.float64()),  # frame size used / frame size in the film; 1 unless --frame-height asked

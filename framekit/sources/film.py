@@ -78,7 +78,7 @@ def open_film(
 
     Args:
         path: The film.
-        threads: Of the decoder.
+        threads: Of the decoder, where it runs in software.
         hwaccel: A kind of device to decode on; where it can't be had, the decoder runs in software.
 
     Raises:

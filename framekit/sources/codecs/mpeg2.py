@@ -25,7 +25,7 @@ class Mpeg2Headers:
         self._format: bytes | None = None
         self._rows = 0
         self._period = -1
-        self._restart: int | None = None  # order of the keyframe whose leading pictures may follow
+        self._references = -1, -1  # orders, in this group, of the last two referenced pictures
 
     def read(self, data: bytes) -> Coded:
         """See `HeaderReader.read`."""
@@ -62,10 +62,15 @@ class Mpeg2Headers:
         self._period += group
         if self._format is None or self._period < 0 or (group and kind != I):
             raise Unclear("it does not start with a keyframe")
+        before, last = (-1, -1) if group else self._references
+        # A decoder goes by the kinds of pictures, not by their numbers; the two must agree.
+        if kind == B and not before < order < last:
+            raise Unclear("its pictures are numbered against their order")
         if kind == B:
-            leading = self._restart is not None and order < self._restart
-            return Coded(self._period, order, referenced=False, restart=False, leading=leading)
-        self._restart = order if group else None
+            return Coded(self._period, order, referenced=False, restart=False, leading=before < 0)
+        if order <= last:
+            raise Unclear("its pictures are numbered against their order")
+        self._references = last, order
         return Coded(self._period, order, referenced=True, restart=group)
 
 

@@ -137,6 +137,9 @@ def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not streams:
         what = "only cover art, no video stream" if container.streams.video else "no video stream"
         raise FramekitError(what, where=path, advice="leave it out")
+    streams = [s for s in streams if s.codec_context is not None]
+    if not streams:
+        raise FramekitError("FFmpeg has no decoder for its video", where=path, advice="leave it out")
     stream = max(streams, key=lambda s: (s.width or 0) * (s.height or 0))  # the first of equals
     width, height = stream.width or 0, stream.height or 0
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from framekit.errors import FramekitError
 from framekit.sources.film import packets_of, reason
@@ -67,33 +67,40 @@ class Shown(NamedTuple):
 def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded) -> Iterator[VideoFrame]:
     """Decode everything; what cannot be read is counted in `decoded` and passed over.
 
-    Each frame's `opaque` tells whether the container marks its packet as a keyframe.
+    Each frame's `opaque` holds whether the container marks its packet as a keyframe, if it is passed on.
     """
     from av.error import EOFError as EndOfStream
     from av.error import FFmpegError
 
-    stream.codec_context.copy_opaque = True
-    packets = packets_of(container, stream)
+    context = stream.codec_context
+    context.copy_opaque = True
     barren = 0
-    while barren < PACKETS_WITHOUT_A_PICTURE:
-        try:
-            packet = next(packets, None)
-        except FFmpegError as error:
-            decoded.add_damage(f"unreadable after frame {decoded.frames}: {reason(error)}")
-            return
-        if packet is None:
-            return
-        packet.opaque = packet.is_keyframe
+    for packet in _readable(container, stream, decoded):
+        if packet is not None:
+            packet.opaque = [packet.is_keyframe]  # PyAV keeps it by its identity: each needs one of its own
         barren += 1
         try:
-            for frame in packet.decode():
+            for frame in context.decode(packet):
                 barren = 0
                 yield frame
         except EndOfStream:
             return
         except FFmpegError as error:
             decoded.add_damage(f"damaged packet after frame {decoded.frames}: {reason(error)}")
-    decoded.add_damage(f"given up after frame {decoded.frames}: {barren:,} packets without a picture")
+        if barren == PACKETS_WITHOUT_A_PICTURE:
+            decoded.add_damage(f"given up after frame {decoded.frames}: {barren:,} packets without a picture")
+            return
+
+
+def _readable(container: InputContainer, stream: VideoStream, decoded: Decoded) -> Iterator[Packet | None]:
+    """Packets as far as the file can be read, then what brings out the frames that a decoder holds back."""
+    from av.error import FFmpegError
+
+    try:
+        yield from packets_of(container, stream)
+    except FFmpegError as error:
+        decoded.add_damage(f"unreadable after frame {decoded.frames}: {reason(error)}")
+        yield None
 
 
 def timed(frames: Iterator[VideoFrame], decoded: Decoded) -> Iterator[tuple[FrameTime, VideoFrame]]:
@@ -104,7 +111,8 @@ def timed(frames: Iterator[VideoFrame], decoded: Decoded) -> Iterator[tuple[Fram
         seconds = None
         if frame.pts is not None and first is not None and frame.time_base:
             seconds = (frame.pts - first) * Fraction(frame.time_base)
-        keyframe = bool(frame.key_frame if frame.opaque is None else frame.opaque)
+        opaque: Any = frame.opaque
+        keyframe = bool(frame.key_frame if opaque is None else opaque[0])
         time = FrameTime(decoded.frames, seconds, keyframe)
         decoded.go_on_to(decoded.frames + 1)
         yield time, frame

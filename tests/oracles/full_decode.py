@@ -1,31 +1,181 @@
-"""Sampling by decoding everything: one thread, every frame counted, wanted ones kept."""
+"""Sampling by decoding everything: one thread, every frame counted, frames beside wanted ones kept."""
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 
+from framekit.sources.deinterlacing import deinterlaced
 from framekit.sources.picture import to_rgb
+from framekit.sources.sampling import FrameTime, Sampling, Totals, frames_skipped, sampler
+from framekit.sources.scenes import Shot, find_shots
+
+USUAL_RATE = Fraction(25)
+SCENE_WIDTH = 256
+BARREN_PACKETS = 5_000  # after so many without a picture a film is given up
+
+
+class TakenFrame(NamedTuple):
+    """What a wanted frame must come out as; `image` is (H, W, 3) uint8 RGB."""
+
+    pts: int | None
+    seconds: Fraction | None
+    image: np.ndarray
+
+
+@dataclass
+class FullDecode:
+    """A film decoded as a whole, anew for each question.
+
+    Args:
+        path: The film.
+        kept: Frames to keep alive after each has been given, so that the decoder cannot write over them: parts that
+            damage leaves undecoded come out differently with other memory.
+        used: Decode it once before, so that the decoder has nothing but used memory.
+
+    Attributes:
+        times: Of its frames in display order.
+        end: Seconds from the start of the first frame to the end of the last.
+        frame_rate: The average, or None when unknown.
+        damaged: How often something could not be read.
+
+    Raises:
+        av.error.FFmpegError: FFmpeg takes it for no film.
+        ValueError: It has no video.
+    """
+
+    path: Path
+    kept: int = 0
+    used: bool = False
+    times: list[FrameTime] = field(default_factory=list)
+    end: Fraction = Fraction(0)
+    frame_rate: Fraction | None = None
+    damaged: int = 0
+
+    def __post_init__(self) -> None:
+        first = None
+        with self._open() as container:
+            rate = main_stream(container).average_rate
+            self.frame_rate = Fraction(rate) if rate else None
+        for frame in self.frames():
+            first = frame.pts if first is None else first
+            has_time = frame.pts is not None and first is not None and bool(frame.time_base)
+            seconds = (frame.pts - first) * Fraction(frame.time_base) if has_time else None
+            keyframe = frame.key_frame if frame.opaque is None else frame.opaque[0]
+            self.times.append(FrameTime(len(self.times), seconds, bool(keyframe)))
+        tick = 1 / (self.frame_rate or USUAL_RATE)
+        known = [time.seconds for time in self.times if time.seconds is not None]
+        self.end = max(known, default=(len(self.times) - 1) * tick) + tick
+
+    def frames(self) -> Iterator[Any]:
+        """Every frame in display order; what cannot be read is counted and passed over."""
+        with self._open() as container:
+            stream = main_stream(container)
+            stream.thread_type = "NONE"
+            stream.codec_context.thread_count = (
+                1  # PyAV locks up when a thread of dav1d lets go of an `opaque`
+            )
+            stream.codec_context.copy_opaque = True
+            packets = self._packets(container, stream)
+            if self.used:
+                packets = list(packets)
+                list(self._decoded(packets))
+                stream.codec_context.flush_buffers()
+            self.damaged = 0
+            kept: deque[Any] = deque(maxlen=self.kept)
+            for frame in self._decoded(packets):
+                kept.append(frame)
+                yield frame
+
+    def numbers(self, sampling: Sampling) -> list[int]:
+        """Of the frames that a sampling takes."""
+        rate, totals = self.frame_rate, Totals(len(self.times), self.end)
+        skipped = frames_skipped(sampling, self.times, totals=totals, frame_rate=rate)
+        totals = Totals(len(self.times), self.end, skipped)
+        shots = self.shots() if sampling.scenes else None
+        takes = sampler(sampling, totals=totals, shots=shots, frame_rate=rate)
+        return [time.number for time in self.times if takes(time)]
+
+    def taken(self, numbers: Iterable[int]) -> dict[int, TakenFrame]:
+        """Frame number → frame; those flagged as interlaced are deinterlaced with the frames beside them."""
+        with self._open() as container:
+            aspect = Fraction(main_stream(container).sample_aspect_ratio or 1)
+        aspect = aspect if Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+        wanted, taken = set(numbers), {}
+        before = now = None
+        for number, after in enumerate(self._and_a_last_none(), -1):
+            if number in wanted:
+                frame = deinterlaced(before, now, after) if now.interlaced_frame else now
+                taken[number] = TakenFrame(now.pts, self.times[number].seconds, to_rgb(frame, aspect))
+            before, now = now, after
+        return taken
+
+    def shots(self) -> list[Shot]:
+        """Its shots, found on all of its frames in small."""
+        return find_shots(enumerate(self._small()), frame_rate=self.frame_rate or USUAL_RATE)
+
+    def _small(self) -> Iterator[np.ndarray]:
+        size = None
+        for frame in self.frames():
+            size = size or (SCENE_WIDTH, max(2, round(SCENE_WIDTH * frame.height / frame.width)))
+            yield frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+
+    def _and_a_last_none(self) -> Iterator[Any]:
+        yield from self.frames()
+        yield None
+
+    def _decoded(self, packets: Iterable[Any]) -> Iterator[Any]:
+        barren = 0
+        for packet in packets:
+            packet.opaque = [
+                packet.is_keyframe
+            ]  # PyAV keeps it by its id, so each must be an object of its own
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.damaged += 1
+                frames = []
+            yield from frames
+            barren = 0 if frames else barren + 1
+            if barren == BARREN_PACKETS:
+                self.damaged += 1
+                return
+
+    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    yield from container.demux(stream)
+                except IndexError:  # PyAV's, over a packet of a stream that damage made up
+                    continue
+                return
+        except av.error.FFmpegError:
+            self.damaged += 1
+            last = av.Packet()
+            last.stream = stream
+            yield last  # the decoder still holds frames from before the damage
+
+    def _open(self) -> Any:
+        return av.open(f"file:{self.path}", metadata_errors="replace")
+
+
+def main_stream(container: Any) -> Any:
+    """The largest video stream that is not cover art."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    return max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
 
 
 def every_by_full_decode(path: Path, step: int) -> dict[int, tuple[int | None, np.ndarray]]:
     """Frame number → (pts, (H, W, 3) uint8 RGB) of frames 0, step, 2·step, …; damage is passed over."""
-    taken: dict[int, tuple[int | None, np.ndarray]] = {}
-    number = 0
-    with av.open(str(path)) as container:
-        stream = next(
-            s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
-        )
-        stream.thread_type = "NONE"
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                continue
-            for frame in frames:
-                if number % step == 0:
-                    taken[number] = frame.pts, to_rgb(frame, Fraction(stream.sample_aspect_ratio or 1))
-                number += 1
-    return taken
+    film = FullDecode(path)
+    taken = film.taken(range(0, len(film.times), step))
+    return {number: (frame.pts, frame.image) for number, frame in taken.items()}

@@ -130,7 +130,8 @@ class HevcHeaders:
         order = base + head.order_low
         needed = set() if starts_anew else {order + step for step in head.references}
         if not needed <= self._held:
-            raise Unclear("frames are missing from the stream")
+            at_start = "it does not start with a keyframe that stands alone"
+            raise Unclear(at_start if kind in RASL else "frames are missing from the stream")
         self._held = needed | {order}
         return Coded(self._period, order, referenced, restart, leading=kind in RASL)
 

@@ -110,7 +110,9 @@ def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
     import av.error
     from av.codec.hwaccel import HWAccel
 
-    av.logging.set_level(av.logging.PANIC)  # our own line says what is wrong, once
+    # Our own line says what is wrong, once. At any level but None, PyAV takes the GIL for each line that
+    # FFmpeg logs, and locks up when a decoder with threads is let go.
+    av.logging.set_level(None)
     if not path.exists():
         raise FramekitError("no such file", where=path)
     # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.

@@ -36,8 +36,8 @@ class FullDecode:
 
     Args:
         path: The film.
-        kept: Frames to keep alive after each has been given, so that the decoder cannot write over them: parts that
-            damage leaves undecoded come out differently with other memory.
+        kept: Frames to keep alive after each has been given, so that the decoder cannot write over them:
+            parts that damage leaves undecoded come out differently with other memory.
         used: Decode it once before, so that the decoder has nothing but used memory.
 
     Attributes:

@@ -144,3 +144,11 @@ def test_real_oddities_give_what_a_full_decode_gives(real_data, folder):
 @pytest.mark.parametrize("name", LONG_FILMS)
 def test_real_films_give_what_a_full_decode_gives(real_data, name):
     check(real_data / name, FOR_LONG_FILMS)
+
+
+def test_decoders_with_threads_are_let_go_without_a_lock(odd_film):
+    """A surprise or an abandoned loop lets go of a decoder whose threads are at work, and may be logging."""
+    path = odd_film("h264_mbaff")
+    approach = Approach(timeline=timeline_of(path)[0], threads=2)
+    for _ in range(300):
+        next(film_pictures(path, Sampling(every=7), decoded=Decoded(), approach=approach))

@@ -149,6 +149,6 @@ def test_real_films_give_what_a_full_decode_gives(real_data, name):
 def test_decoders_with_threads_are_let_go_without_a_lock(odd_film):
     """A surprise or an abandoned loop lets go of a decoder whose threads are at work, and may be logging."""
     path = odd_film("h264_mbaff")
-    approach = Approach(timeline=timeline_of(path)[0], threads=2)
+    approach = Approach(timeline=timeline_of(path)[0], neighbours=True, threads=2)
     for _ in range(300):
         next(film_pictures(path, Sampling(every=7), decoded=Decoded(), approach=approach))

@@ -4,6 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
+import av.filter
 import cv2
 import numpy as np
 
@@ -59,3 +61,26 @@ def numbered_film(path: Path, count: int, *, seed: int = 0, hold: int = 1, **mor
     """Encode `count` frames that carry their numbers; with `hold` each drawing stays for that many frames."""
     frames = [numbered_frame(number // hold, seed=seed) for number in range(count)]
     return write_film(path, frames, **more)  # type: ignore[arg-type]
+
+
+def filtered(frames: list[av.VideoFrame], name: str, arguments: str) -> list[av.VideoFrame]:
+    """All frames of a film through one of FFmpeg's filters, from start to end."""
+    first = frames[0]
+    graph = av.filter.Graph()
+    source = graph.add(
+        "buffer",
+        video_size=f"{first.width}x{first.height}",
+        pix_fmt=first.format.name,
+        time_base=str(first.time_base),
+        frame_rate=str(1 / first.time_base),
+    )
+    graph.link_nodes(source, graph.add(name, arguments), graph.add("buffersink")).configure()
+    out = []
+    for frame in [*frames, None]:
+        graph.vpush(frame)
+        while True:
+            try:
+                out.append(graph.vpull())
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+    return out

@@ -529,37 +529,39 @@ def jpeg(width: int, height: int) -> bytes:
     return cv2.imencode(".jpg", numbered_frame(0, width=width, height=height, seed=9))[1].tobytes()
 
 
-@odd
-def cover_art_mp4(folder: Path) -> Path:
-    """Cover art larger than the film, which ends before the film does."""
-    path = folder / "cover.mp4"
-    source = encode(folder / "film.mp4")
+def _with_cover(folder: Path, suffix: str, add_cover: Callable[[Any], Iterable[Any]]) -> Path:
+    """A film and, larger than it, a cover: `add_cover` adds it to a container and gives its packets."""
+    path = folder / f"cover{suffix}"
+    source = encode(folder / f"film{suffix}")
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
         film = new.add_stream_from_template(old.streams.video[0])
-        cover = new.add_stream("mjpeg", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 640, 640, "yuvj420p"
-        cover.disposition = Disposition.attached_pic
-        image = av.VideoFrame.from_ndarray(numbered_frame(0, width=640, height=640, seed=9), format="rgb24")
-        new.mux([*cover.encode(image), *cover.encode()])
+        new.mux(list(add_cover(new)))
         for packet in old.demux(video=0):
             if packet.size:
                 packet.stream = film
                 new.mux(packet)
     return path
+
+
+@odd
+def cover_art_mp4(folder: Path) -> Path:
+    def add_cover(container: Any) -> Iterable[Any]:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 640, 640, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        image = av.VideoFrame.from_ndarray(numbered_frame(0, width=640, height=640, seed=9), format="rgb24")
+        return [*cover.encode(image), *cover.encode()]
+
+    return _with_cover(folder, ".mp4", add_cover)
 
 
 @odd
 def cover_art_mkv(folder: Path) -> Path:
-    path = folder / "cover.mkv"
-    source = encode(folder / "film.mkv")
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        film = new.add_stream_from_template(old.streams.video[0])
-        new.add_attachment("cover.jpg", "image/jpeg", jpeg(640, 640))
-        for packet in old.demux(video=0):
-            if packet.size:
-                packet.stream = film
-                new.mux(packet)
-    return path
+    def add_cover(container: Any) -> Iterable[Any]:
+        container.add_attachment("cover.jpg", "image/jpeg", jpeg(640, 640))
+        return []
+
+    return _with_cover(folder, ".mkv", add_cover)
 
 
 @odd

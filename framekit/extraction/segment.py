@@ -88,7 +88,7 @@ def extract_segment(
         _write(pictures, decoded, segment, options, root)
         return
     facts = FilmFacts(**source.facts)
-    found = survey(source.path, facts, letterbox=options.letterbox)
+    found = survey(source.path, facts, letterbox=options.letterbox, on_frames=on_frames)
     look = Look(options.deinterlace, options.inverse_telecine, found.box)
     interlaced = options.deinterlace == "on" or facts.interlaced
     approach = replace(approach, timeline=found.timeline, neighbours=interlaced)

@@ -152,15 +152,21 @@ def film_pictures(
             raise Surprise(error.what, replace(approach, timeline=None)) from None
 
 
-def timeline_of(path: Path) -> tuple[Timeline | None, str]:
+def timeline_of(
+    path: Path, *, on_frames: Callable[[int], None] = lambda _: None
+) -> tuple[Timeline | None, str]:
     """A film's timeline, or None and why its packets don't tell it: then everything has to be decoded.
+
+    Args:
+        path: The film.
+        on_frames: Told 0 now and then, as a sign of life.
 
     Raises:
         FramekitError: The film cannot be opened.
     """
     with open_film(path) as (container, stream):
         try:
-            return read_timeline(container, stream), ""
+            return read_timeline(container, stream, on_packet=lambda: on_frames(0)), ""
         except Unclear as why:
             return None, str(why)
 

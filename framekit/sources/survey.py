@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -63,18 +63,25 @@ class Survey:
         }
 
 
-def survey(path: Path, facts: FilmFacts, *, letterbox: str = "auto") -> Survey:
+def survey(
+    path: Path,
+    facts: FilmFacts,
+    *,
+    letterbox: str = "auto",
+    on_frames: Callable[[int], None] = lambda _: None,
+) -> Survey:
     """Look over a film.
 
     Args:
         path: The film.
         facts: From its header.
         letterbox: `auto` looks for black bars, `off` takes none, `W:H:X:Y` is taken as it is.
+        on_frames: Told 0 now and then, as a sign of life.
 
     Raises:
         FramekitError: The film cannot be opened, or the box is larger than its picture.
     """
-    timeline, why = timeline_of(path)
+    timeline, why = timeline_of(path, on_frames=on_frames)
     box = None
     if letterbox == "auto":
         box = find_box(path, timeline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -101,8 +101,15 @@ class Timeline:
         return [Fed(int(place), bool(afresh[place])) for place in np.flatnonzero(feed)]
 
 
-def read_timeline(container: InputContainer, stream: VideoStream) -> Timeline:
+def read_timeline(
+    container: InputContainer, stream: VideoStream, *, on_packet: Callable[[], None] = lambda: None
+) -> Timeline:
     """Read all packets of a film, and decode none.
+
+    Args:
+        container: Open at its start.
+        stream: Its video.
+        on_packet: Called at each, as a sign of life.
 
     Raises:
         Unclear: They don't tell for certain which frames a full decode would give.
@@ -114,6 +121,7 @@ def read_timeline(container: InputContainer, stream: VideoStream) -> Timeline:
     for packet in _packets(container, stream):
         if packet.size == 0:
             continue
+        on_packet()
         _trust(packet)
         assert packet.pts is not None
         data = bytes(packet)

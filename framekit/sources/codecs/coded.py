@@ -30,6 +30,54 @@ class Coded:
     leading: bool = False
 
 
+class DisplayOrder:
+    """Counts pictures in display order by the low bits that their headers carry.
+
+    H.264 calls it picture order count type 0 (ITU-T H.264, 8.2.1.1); H.265 has it alike (ITU-T H.265, 8.3.1).
+    """
+
+    def __init__(self) -> None:
+        self._high = self._low = 0  # of the last picture that others count from
+
+    def restart(self) -> None:
+        """Count from 0 again."""
+        self._high = self._low = 0
+
+    def of(self, low: int, bits: int, *, counts: bool) -> int:
+        """Order of the next picture in the stream.
+
+        Args:
+            low: The order's low `bits`.
+            bits: How many.
+            counts: Whether the pictures that follow count from this one.
+        """
+        high, half = self._high, 1 << (bits - 1)
+        if self._low - low >= half:
+            high += 2 * half
+        elif low - self._low > half:
+            high -= 2 * half
+        if counts:
+            self._high, self._low = high, low
+        return high + low
+
+
+class ParameterSets:
+    """The parameter sets of a stream as they came, to notice one that changes midway."""
+
+    def __init__(self) -> None:
+        self._units: dict[tuple[int, int], bytes] = {}
+
+    def keep(self, kind: int, number: int, unit: bytes) -> None:
+        """Take in the set `number` of a kind of unit.
+
+        Raises:
+            Unclear: It says something else than before.
+        """
+        content = unit.rstrip(b"\0")
+        if self._units.setdefault((kind, number), content) != content:
+            raise Unclear("its parameters change midway")
+
+
 class HeaderReader(Protocol):
     """Reads the headers of one stream's packets, in decode order."""
 

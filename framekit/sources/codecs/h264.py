@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from framekit.sources.codecs.bits import Bits, nal_units, unescaped
-from framekit.sources.codecs.coded import Coded, Unclear
+from framekit.sources.codecs.coded import Coded, DisplayOrder, ParameterSets, Unclear
 
 SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER, FILLER = 1, 5, 6, 7, 8, 9, 12
 WITHOUT_PICTURES = (SEI, DELIMITER, FILLER)
@@ -73,12 +73,13 @@ class H264Headers:
     def __init__(self, extradata: bytes) -> None:
         self.reorder: int | None = None
         self._length_size = 0
-        self._known: dict[tuple[int, int], bytes] = {}
+        self._known = ParameterSets()
         self._sequences: dict[int, SequenceSet] = {}
         self._pictures: dict[int, PictureSet] = {}
         self._period = -1
         self._last_reference = 0  # frame_num of the last referenced picture
-        self._order_base = self._order_low = 0  # POC msb and lsb of the last referenced picture
+        self._order = DisplayOrder()
+        self._shown = 0  # pictures since the last IDR, where they are shown in the order of the stream
         if extradata[:1] == b"\1":
             self._length_size = (extradata[4] & 3) + 1 if len(extradata) > AVCC_BYTES else 0
         for unit in _parameter_sets(extradata):
@@ -107,28 +108,22 @@ class H264Headers:
         sequence = self._sequences[head.sequence]
         if head.idr:
             self._period += 1
-            self._order_base = self._order_low = self._last_reference = 0
+            self._order.restart()
+            self._shown = self._last_reference = 0
         elif self._period < 0:
             raise Unclear("it does not start with a keyframe that stands alone")
         if head.frame_number != (self._last_reference + (not head.idr)) % (1 << sequence.frame_number_bits):
             raise Unclear("frames are missing from the stream")
         if head.referenced:
             self._last_reference = head.frame_number
-        if sequence.order_type == 2:  # shown in the order of the stream
-            self._order_base += 1
-            return Coded(self._period, self._order_base, head.referenced, head.idr)
-        base, half = self._order_base, 1 << (sequence.order_bits - 1)
-        if self._order_low - head.order_low >= half:
-            base += 2 * half
-        elif head.order_low - self._order_low > half:
-            base -= 2 * half
-        if head.referenced:
-            self._order_base, self._order_low = base, head.order_low
-        order = base + head.order_low + min(head.order_bottom, 0)
+        self._shown += 1
+        order = self._shown
+        if sequence.order_type == 0:
+            top = self._order.of(head.order_low, sequence.order_bits, counts=head.referenced)
+            order = top + min(head.order_bottom, 0)
         return Coded(self._period, order, head.referenced, head.idr)
 
     def _keep(self, unit: bytes) -> None:
-        """Take in a parameter set; one that says something else than before changes the stream midway."""
         bits = Bits(unescaped(unit[1:]))
         if unit[0] & 31 == SPS:
             number, sequence = _sequence_set(bits)
@@ -137,8 +132,7 @@ class H264Headers:
         else:
             number, picture = _picture_set(bits)
             self._pictures[number] = picture
-        if self._known.setdefault((unit[0] & 31, number), unit.rstrip(b"\0")) != unit.rstrip(b"\0"):
-            raise Unclear("its parameters change midway")
+        self._known.keep(unit[0] & 31, number, unit)
 
     def _slice(self, unit: memoryview) -> Slice:
         idr, referenced = unit[0] & 31 == IDR_SLICE, bool(unit[0] & 0x60)

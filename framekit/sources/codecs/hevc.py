@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from framekit.sources.codecs.bits import Bits, nal_units, unescaped
-from framekit.sources.codecs.coded import Coded, Unclear
+from framekit.sources.codecs.coded import Coded, DisplayOrder, ParameterSets, Unclear
 
 VPS, SPS, PPS = 32, 33, 34
 HARMLESS = (35, 38, 39, 40)  # delimiter, filler, supplemental information before and after a picture
@@ -74,11 +74,11 @@ class HevcHeaders:
     def __init__(self, extradata: bytes) -> None:
         self.reorder: int | None = None
         self._length_size = 0
-        self._known: dict[tuple[int, int], bytes] = {}
+        self._known = ParameterSets()
         self._sequences: dict[int, SequenceSet] = {}
         self._pictures: dict[int, PictureSet] = {}
         self._period = -1
-        self._order_base = self._order_low = 0  # POC msb and lsb of the last picture that others count from
+        self._order = DisplayOrder()
         self._held: set[int] = set()  # orders of the pictures that a decoder holds
         if extradata[:1] == b"\1":
             self._length_size = (extradata[21] & 3) + 1 if len(extradata) >= HVCC_BYTES else 0
@@ -115,19 +115,11 @@ class HevcHeaders:
         # Below 16 even kinds are referenced by no picture of their own sub-layer, but by higher ones.
         within_layer = kind >= 16 or kind % 2 == 1
         referenced = within_layer or head.layer < sequence.highest_layer
-        half = 1 << (sequence.order_bits - 1)
         if starts_anew:
             self._period += 1
-            base = 0
-        else:
-            base = self._order_base
-            if self._order_low - head.order_low >= half:
-                base += 2 * half
-            elif head.order_low - self._order_low > half:
-                base -= 2 * half
-        if within_layer and head.layer == 0 and kind not in LEADING:
-            self._order_base, self._order_low = base, head.order_low
-        order = base + head.order_low
+            self._order.restart()
+        counts = within_layer and head.layer == 0 and kind not in LEADING
+        order = self._order.of(head.order_low, sequence.order_bits, counts=counts)
         needed = set() if starts_anew else {order + step for step in head.references}
         if not needed <= self._held:
             at_start = "it does not start with a keyframe that stands alone"
@@ -146,8 +138,7 @@ class HevcHeaders:
         elif kind == PPS:
             number, picture = _picture_set(bits)
             self._pictures[number] = picture
-        if self._known.setdefault((kind, number), unit.rstrip(b"\0")) != unit.rstrip(b"\0"):
-            raise Unclear("its parameters change midway")
+        self._known.keep(kind, number, unit)
 
     def _slice(self, unit: memoryview, kind: int, after_first: bool) -> Slice | None:
         """None for a slice that goes on with the header of the one before."""

@@ -7,27 +7,11 @@ import pytest
 
 from framekit.sources.deinterlacing import combing, deinterlaced
 from framekit.sources.picture import to_rgb
-from tests.films import numbered_frame
+from tests.films import filtered, numbered_frame
 
 
 def luma(frame: av.VideoFrame) -> np.ndarray:
     return frame.to_ndarray()[: frame.height]
-
-
-def through(filters: list[tuple[str, str]], frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
-    """All frames through one filter graph from start to end."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(template=frames[0], time_base=frames[0].time_base)
-    graph.link_nodes(source, *(graph.add(*part) for part in filters), graph.add("buffersink")).configure()
-    out = []
-    for frame in [*frames, None]:
-        graph.vpush(frame)
-        while True:
-            try:
-                out.append(graph.vpull())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-    return out
 
 
 def neighbourhoods(frames):
@@ -52,7 +36,7 @@ def pal(real_data) -> list[av.VideoFrame]:
 
 
 def test_each_frame_is_what_one_graph_over_the_whole_film_gives(pal):
-    continuous = through([("bwdif", "mode=send_frame:deint=all")], pal)
+    continuous = filtered(pal, "bwdif", "mode=send_frame:deint=all")
     assert len(continuous) == len(pal) == 150
     for (before, frame, after), expected in zip(neighbourhoods(pal), continuous, strict=True):
         whole = deinterlaced(before, frame, after)
@@ -95,7 +79,7 @@ def test_frames_not_flagged_are_given_back_unless_asked_for():
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "nv12", "uyvy422", "gbrp", "gray"])
 def test_every_place_in_a_film_matches_in_every_format(pixel_format):
     frames = drawings(5, pixel_format=pixel_format)
-    continuous = through([("bwdif", "mode=send_frame:deint=all")], frames)
+    continuous = filtered(frames, "bwdif", "mode=send_frame:deint=all")
     for three, expected in zip(neighbourhoods(frames), continuous, strict=True):
         whole = deinterlaced(*three, unflagged=True)
         assert np.array_equal(whole.to_ndarray(), expected.to_ndarray())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from framekit.sources.telecine import NTSC, find_pulldown, without_telecine
+from tests.films import filtered
 
 FILM = Fraction(24000, 1001)
 
@@ -32,22 +33,7 @@ def film(numbers, rate: Fraction = FILM) -> list[av.VideoFrame]:
 
 def telecined(frames: list[av.VideoFrame], first_field: str = "top") -> list[av.VideoFrame]:
     """3:2 pulldown by FFmpeg's own filter."""
-    graph = av.filter.Graph()
-    size, base = f"{frames[0].width}x{frames[0].height}", frames[0].time_base
-    source = graph.add(
-        "buffer", video_size=size, pix_fmt="yuv420p", time_base=str(base), frame_rate=str(1 / base)
-    )
-    filters = graph.add("telecine", f"first_field={first_field}"), graph.add("buffersink")
-    graph.link_nodes(source, *filters).configure()
-    out = []
-    for frame in [*frames, None]:
-        graph.vpush(frame)
-        while True:
-            try:
-                out.append(graph.vpull())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-    return out
+    return filtered(frames, "telecine", f"first_field={first_field}")
 
 
 def coded(path, frames: list[av.VideoFrame], codec: str, options: dict[str, str]) -> list[av.VideoFrame]:

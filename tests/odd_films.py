@@ -4,9 +4,11 @@
 and are `COUNT` where the kind does not ask for another number. `UNREADABLE` names those without a picture.
 """
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
@@ -75,7 +77,7 @@ def encode(
     if codec == "libx264":
         options["x264-params"] = f"{X264_ALWAYS}:{options.get('x264-params', '')}".rstrip(":")
     tick = Fraction(1, 1000) if times else Fraction(1, RATE)
-    with av.open(str(path), "w", options=muxing or {}) as container:
+    with own_priority(), av.open(str(path), "w", options=muxing or {}) as container:
         stream = container.add_stream(codec, rate=RATE, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pixels
@@ -89,6 +91,19 @@ def encode(
         for packet in stream.encode():
             container.mux(_moved(_edited(packet, edit, stream), start))
     return path
+
+
+@contextmanager
+def own_priority() -> Iterator[None]:
+    """Gives the thread its priority back: SVT-AV1, run by root, makes it a real-time one."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def _edited(packet: Any, edit: Callable[[bytes], bytes] | None, stream: Any) -> Any:

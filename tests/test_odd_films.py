@@ -1,5 +1,6 @@
 """Each odd film has the property that its name claims, and its frames come in order."""
 
+import os
 from contextlib import nullcontext
 from fractions import Fraction
 from itertools import pairwise
@@ -326,6 +327,12 @@ CODECS = {
 def test_codecs(odd_film, name):
     with open_film(odd_film(name)) as (_, stream):
         assert stream.codec_context.codec.name == CODECS[name]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="priorities are asked for on Linux only")
+def test_encoding_leaves_no_thread_in_real_time(odd_film):
+    odd_film("av1")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_vp9_hides_frames(odd_film):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
@@ -65,22 +63,3 @@ def _alike(neighbour: VideoFrame | None, frame: VideoFrame) -> bool:
         return False
     shape = (neighbour.width, neighbour.height, neighbour.format.name)
     return shape == (frame.width, frame.height, frame.format.name)
-
-
-def combing(luma: np.ndarray) -> float:
-    """How much of a picture shows the teeth of interlaced motion.
-
-    A pixel counts where it is brighter than both its upper and its lower neighbour, or darker than both, with
-    (upper - it)·(lower - it) > 100, while these two are within 10 levels of each other. A thin level line
-    counts too, so only compare a picture with the same picture.
-
-    Args:
-        luma: (H, W) uint8, H at least 3.
-
-    Returns:
-        Percent of the pixels.
-    """
-    levels = luma.astype(np.int32)
-    upper, middle, lower = levels[:-2], levels[1:-1], levels[2:]
-    teeth = ((upper - middle) * (lower - middle) > 100) & (np.abs(upper - lower) <= 10)
-    return 100 * float(teeth.mean())

@@ -5,7 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from framekit.sources.deinterlacing import combing, deinterlaced
+from framekit.images.artefacts import combing
+from framekit.sources.deinterlacing import deinterlaced
 from framekit.sources.picture import to_rgb
 from tests.films import filtered, numbered_frame
 

@@ -9,6 +9,8 @@ import numpy as np
 
 HashKind = Literal["phash", "dhash", "whash", "average"]
 
+VERSION = 1
+"""Counts up whenever the same picture would get another hash than before."""
 SMALL = (128, 72)
 """Width and height that hashes are taken at: 16 times cheaper than a full frame, and nearly the same hash."""
 
@@ -46,6 +48,11 @@ def perceptual_hash(grey: np.ndarray, kind: HashKind = "phash") -> int:
     }
     bits = hashers[kind](Image.fromarray(grey)).hash  # never hash(): it keeps 8 bits of the 64
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def hash_name(kind: str) -> str:
+    """What hashes are told apart by: only those of one name compare."""
+    return f"{kind}-{VERSION}"
 
 
 def distance(first: int, second: int) -> int:

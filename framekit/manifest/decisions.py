@@ -1,17 +1,39 @@
-"""Decisions: what is left out of the dataset and why, beside shards that never change."""
+"""Decisions: what is left out of the dataset and why, beside shards that never change.
+
+Rules decide anew whenever they are asked to; what persons said is a history that only grows. Of an item
+the last word of a person counts, whatever rules say. Where no person spoke, or where that word was taken
+back, the last word of a rule counts; where none spoke either, the item is in. A frame's word and its pairs'
+words stand beside each other: a pair is in when neither it nor its frame is left out, so to keep a frame
+does not bring back a pair of it that someone left out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from framekit.errors import FramekitError
+from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest.schema import DECISIONS
+from framekit.manifest.writing import write_decisions
+
+if TYPE_CHECKING:
+    from framekit.manifest.reading import Manifest
 
 NAME = "decisions.parquet"
+LOCK = NAME + ".lock"
+"""Held while decisions are read, changed and put back; the file stays, the lock ends with its process."""
+PATIENCE = 30.0
+"""Seconds to wait for others who write decisions."""
+RULE = "rule:"
+SHOWN = 3
+"""Unknown ids that an error names."""
 
 
 class Dropped(NamedTuple):
@@ -19,6 +41,26 @@ class Dropped(NamedTuple):
 
     reason: str
     because_of: str | None
+
+
+class Decision(NamedTuple):
+    """One row of decisions.parquet.
+
+    Attributes:
+        item: A frame_id or a pair_id.
+        keep: Whether it stays in; None takes back what persons said of it.
+        reason: Why.
+        by: `rule:<name>` or a person.
+        because_of: The frame that stands for it, for near-duplicates.
+        at: When, in UTC; None for rules, which follow from the data alone.
+    """
+
+    item: str
+    keep: bool | None
+    reason: str
+    by: str
+    because_of: str | None
+    at: datetime | None
 
 
 def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> dict[str, Any]:
@@ -33,19 +75,106 @@ def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> d
     return {"item": item, "keep": False, "reason": reason, "by": by, "because_of": because_of, "at": None}
 
 
+def decide(root: Path, items: Iterable[str], *, keep: bool | None, reason: str, by: str) -> None:
+    """Put down what a person decides about frames and pairs of the dataset in folder `root`; all or nothing.
+
+    Args:
+        root: The dataset's folder.
+        items: frame_ids, each with all its pairs, and pair_ids.
+        keep: False leaves them out, True keeps them whatever rules say, None takes back what persons said.
+        reason: Why; may be empty.
+        by: Who.
+
+    Raises:
+        CommandError: `by` is empty or a rule's name, or the dataset does not hold one of the items.
+        FramekitError: Somebody else holds the lock for too long, or the dataset or its decisions cannot be
+            read or written.
+    """
+    from framekit.manifest.reading import open_manifest  # which needs this module itself
+
+    who = printable(by.strip())
+    if not who or who.startswith(RULE):
+        raise CommandError(f"a person's name is needed, and not one that begins with {RULE}", where=by)
+    wanted = list(dict.fromkeys(items))
+    unknown = open_manifest(root).unknown(wanted)
+    if unknown:
+        more = f" and {len(unknown) - SHOWN:,} more" if len(unknown) > SHOWN else ""
+        what = f"no frame or pair of this dataset: {', '.join(unknown[:SHOWN])}{more}; nothing was decided"
+        raise CommandError(what, where=root)
+    with locked(root):
+        now = datetime.now(UTC)
+        rows = [Decision(item, keep, printable(reason), who, None, now)._asdict() for item in wanted]
+        write_decisions(root, pa.concat_tables([_read(root), pa.Table.from_pylist(rows, DECISIONS)]))
+
+
+def write_rules(root: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Put what rules decide in the place of what they decided before; what persons said stays.
+
+    The file's bytes follow from `rows` and from persons' history alone: rules' rows are ordered by item,
+    those about one item as they came.
+
+    Args:
+        root: The dataset's folder.
+        rows: Rows made by `drop`, by `rule:<name>` each.
+
+    Raises:
+        FramekitError: Somebody else holds the lock for too long, or decisions that are there cannot be read.
+    """
+    rules = pa.Table.from_pylist(sorted(rows, key=lambda row: row["item"]), DECISIONS)
+    if not pc.all(_of_rules(rules), min_count=0).as_py():
+        raise ValueError(f"a rule's name begins with {RULE}")
+    with locked(root):
+        write_decisions(root, pa.concat_tables([rules, *_of_people(root)]))
+
+
 def dropped(root: Path) -> dict[str, Dropped]:
-    """Items left out of the dataset in folder `root`, and why. The last word on an item counts.
+    """Items left out of the dataset in folder `root`, and why.
 
     Raises:
         FramekitError: decisions.parquet is missing or cannot be read.
     """
-    state: dict[str, Dropped] = {}
-    for row in _read(root).to_pylist():
-        if row["keep"]:
-            state.pop(row["item"], None)
-        else:
-            state[row["item"]] = Dropped(row["reason"], row["because_of"])
-    return state
+    words = state(root).items()
+    return {item: Dropped(word.reason, word.because_of) for item, word in words if not word.keep}
+
+
+def state(root: Path) -> dict[str, Decision]:
+    """The word that counts for each item of which there is one, in the dataset in folder `root`.
+
+    Raises:
+        FramekitError: decisions.parquet is missing or cannot be read.
+    """
+    table = _read(root)
+    of_rules = _of_rules(table)
+    words = {word.item: word for word in _rows(table.filter(of_rules))}
+    said = {word.item: word for word in _rows(table.filter(pc.invert(of_rules)))}
+    words |= {item: word for item, word in said.items() if word.keep is not None}
+    return {item: word for item, word in words.items() if word.keep is not None}
+
+
+def history(root: Path, item: str | None = None) -> list[Decision]:
+    """All that was decided in the dataset in folder `root`, or about one item, oldest first.
+
+    Rules come first: their words have no time, and only the newest are there.
+
+    Raises:
+        FramekitError: decisions.parquet is missing or cannot be read.
+    """
+    table = _read(root)
+    if item is not None:
+        table = table.filter(pc.equal(table["item"], item))
+    of_rules = _of_rules(table)
+    return [*_rows(table.filter(of_rules)), *_rows(table.filter(pc.invert(of_rules)))]
+
+
+def unknown_items(manifest: Manifest) -> list[str]:
+    """Items of which decisions.parquet speaks and which the dataset does not hold, sorted; they do nothing.
+
+    Raises:
+        FramekitError: decisions.parquet or a shard cannot be read.
+    """
+    if not manifest.info.shards and not (manifest.root / NAME).exists():
+        return []  # an extraction that was interrupted before its first decision
+    return sorted(manifest.unknown(pc.unique(_read(manifest.root)["item"]).drop_null().to_pylist()))
 
 
 def by_people(root: Path) -> list[dict[str, Any]]:
@@ -54,9 +183,46 @@ def by_people(root: Path) -> list[dict[str, Any]]:
     Raises:
         FramekitError: decisions.parquet cannot be read.
     """
+    return [row for table in _of_people(root) for row in table.to_pylist()]
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep everybody else from writing decisions in folder `root`; readers need no lock.
+
+    Raises:
+        FramekitError: Somebody else holds it for too long, or the folder cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(root / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE, poll_interval=0.01)
+    except Timeout:
+        what = f"another process has held this lock for {PATIENCE:g} seconds"
+        advice = "wait until it has written its decisions, or end it, and try again"
+        raise FramekitError(what, where=root / LOCK, advice=advice) from None
+    except OSError as error:
+        raise FramekitError(f"cannot be locked ({error.strerror})", where=root / LOCK) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _of_people(root: Path) -> list[pa.Table]:
     if not (root / NAME).exists():
         return []
-    return [row for row in _read(root).to_pylist() if not (row["by"] or "").startswith("rule:")]
+    table = _read(root)
+    return [table.filter(pc.invert(_of_rules(table)))]
+
+
+def _of_rules(table: pa.Table) -> pa.ChunkedArray:
+    return pc.fill_null(pc.starts_with(table["by"], RULE), False)
+
+
+def _rows(table: pa.Table) -> Iterator[Decision]:
+    return map(Decision._make, zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _read(root: Path) -> pa.Table:

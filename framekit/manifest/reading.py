@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -26,6 +28,10 @@ CACHED_ROW_GROUPS = 32
 """Row groups (of about 2 MB) that a PairReader keeps."""
 OPEN_SHARDS = 32
 """Files that a PairReader keeps open."""
+ROWS_AT_ONCE = 65_536
+"""Rows that are read together where no picture is."""
+SPLIT = "split.parquet"
+TRAIN, TEST = "train", "test"
 
 
 class ManifestError(FramekitError):
@@ -57,19 +63,32 @@ class Pair:
 
 
 class Manifest:
-    """A dataset folder, as its decisions leave it.
+    """A dataset folder, as its decisions leave it, or a view of some of its frames and of their pairs.
+
+    Views are made of views: `manifest.train.where(...)`. What is read of decisions is kept: open the dataset
+    again to see later ones.
+
+    Args:
+        root: The dataset's folder.
+        info: Its dataset.json; in a view too, of the whole dataset.
+        chosen: frame_ids of a view, all by default.
 
     Example:
         >>> manifest = framekit.manifest.open("dataset")
         >>> len(manifest), manifest[0].image.shape
         (412, (256, 256, 3))
+        >>> import pyarrow.compute as pc
+        >>> len(manifest.train.where(pc.field("brightness") > 60))
+        287
     """
 
-    def __init__(self, root: Path, info: DatasetInfo) -> None:
+    def __init__(self, root: Path, info: DatasetInfo, *, chosen: Collection[str] | None = None) -> None:
         self.root, self.info = root, info
+        self._chosen = None if chosen is None else frozenset(chosen)
 
     def __repr__(self) -> str:
-        return f"Manifest({str(self.root)!r}, {len(self.info.sources)} sources, {len(self)} pairs)"
+        view = "" if self._chosen is None else f" of {len(self._chosen)} chosen frames"
+        return f"Manifest({str(self.root)!r}, {len(self.info.sources)} sources, {len(self)} pairs{view})"
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._kept.values())
@@ -84,13 +103,103 @@ class Manifest:
     def __iter__(self) -> Iterator[Pair]:
         return iter(self._reader)
 
-    def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Every sampled frame, kept or not: all of `schema.FRAMES` but the thumbnails, or `columns`."""
-        return self._rows("frames", FRAMES, columns)
+    def where(self, condition: pc.Expression) -> Manifest:
+        """The view of the frames that meet `condition`, and of their pairs.
 
-    def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The pairs that decisions leave in: all of `schema.PAIRS` but the pictures, or `columns`."""
-        return self._rows("pairs", PAIRS, columns, rows=self._kept)
+        Args:
+            condition: Over the columns of frames, pictures excepted: `pc.field("brightness") > 60`.
+                Where it is null, as comparisons with null are, the frame is not in the view.
+
+        Raises:
+            ManifestError: A column that frames do not have, or a comparison that does not fit its column.
+        """
+        frames = self.frames(["frame_id"], where=condition)
+        return Manifest(self.root, self.info, chosen=frames["frame_id"].to_pylist())
+
+    @property
+    def train(self) -> Manifest:
+        """The view of the train side; all of it where the dataset is not split.
+
+        Raises:
+            ManifestError: split.parquet is damaged.
+        """
+        return self if self._sides is None else self._side(TRAIN)
+
+    @property
+    def test(self) -> Manifest:
+        """The view of the test side; empty where the dataset is not split.
+
+        Raises:
+            ManifestError: split.parquet is damaged.
+        """
+        return self._side(TEST)
+
+    @property
+    def undecided(self) -> Manifest:
+        """The same with all that was cut, whatever decisions say."""
+        whole = Manifest(self.root, self.info, chosen=self._chosen)
+        whole.dropped = {}  # in its cache: decisions are not even read
+        return whole
+
+    @cached_property
+    def split(self) -> pa.Table:
+        """`frame_id` and `split` of every frame, in the order of `frames()`.
+
+        `split` is `train`, `test`, or null for frames on neither side: those that split.parquet leaves there
+        or does not know. Where the dataset is not split, all are `train`.
+
+        Raises:
+            ManifestError: split.parquet is damaged.
+        """
+        ids = self.frames(["frame_id"])["frame_id"]
+        sides = self._sides
+        named = [TRAIN if sides is None else sides.get(id_) for id_ in ids.to_pylist()]
+        return pa.table({"frame_id": ids, "split": pa.array(named, pa.string())})
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Pairs on each side of the split: `train`, `test` and `neither`.
+
+        Raises:
+            ManifestError: split.parquet is damaged.
+        """
+        train, test = len(self.train), len(self.test)
+        return {"train": train, "test": test, "neither": len(self) - train - test}
+
+    def frames(self, columns: Sequence[str] | None = None, *, where: pc.Expression | None = None) -> pa.Table:
+        """Every sampled frame, kept or not: all of `schema.FRAMES` but the thumbnails, or `columns`.
+
+        Args:
+            columns: Which to read; pictures come only when they are named.
+            where: Only the frames that meet this, as in `Manifest.where`.
+        """
+        return self._table("frames", columns, where)
+
+    def pairs(self, columns: Sequence[str] | None = None, *, where: pc.Expression | None = None) -> pa.Table:
+        """The pairs that decisions leave in: all of `schema.PAIRS` but the pictures, or `columns`.
+
+        Args:
+            columns: Which to read; pictures come only when they are named.
+            where: Only the pairs that meet this, over their own columns.
+        """
+        return self._table("pairs", columns, where)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: pc.Expression | None = None,
+        size: int = 1_000,
+    ) -> pa.RecordBatchReader:
+        """`pairs` bit by bit, for what is larger than memory: `duckdb.from_arrow(manifest.batches())`.
+
+        Args:
+            columns: Which to read; pictures come only when they are named.
+            where: Only the pairs that meet this, over their own columns.
+            size: Rows of a batch at most; with pictures take fewer.
+        """
+        schema, batches = self._stream("pairs", columns, where, size)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def thumbnails(self, frame_ids: Collection[str]) -> dict[str, bytes]:
         """JPEGs of at most 256 pixels a side, by frame_id."""
@@ -104,20 +213,40 @@ class Manifest:
                 found |= {row["frame_id"]: row["thumbnail"]["bytes"] for row in rows}
         return found
 
+    def unknown(self, items: Iterable[str]) -> list[str]:
+        """Those of `items` that are no frame_id and no pair_id of the dataset, left out or not."""
+        left = dict.fromkeys(items)
+        sources = {item.rpartition(":")[0] for item in left}
+
+        def elsewhere(path: str) -> bool:
+            return Path(path).name.rpartition("-")[0] not in sources
+
+        # Shards are named after their source, and those of the items' sources are mostly all that is needed.
+        for path in sorted([*self._shards("frames"), *self._shards("pairs")], key=elsewhere):
+            if not left:
+                break
+            columns = ["frame_id"] if path.startswith("frames/") else ["frame_id", "pair_id"]
+            for column in self._read(path, columns).columns:
+                for id_ in column.to_pylist():
+                    left.pop(id_, None)
+        return list(left)
+
     @cached_property
     def dropped(self) -> dict[str, Dropped]:
-        """Frames and pairs that a decision leaves out, and why."""
+        """Frames and pairs that a decision leaves out, and why; in a view too, of the whole dataset."""
         if not self.info.shards:
             return {}  # an extraction that was interrupted before its first decision
         return dropped(self.root)
 
     @cached_property
     def digest(self) -> str:
-        """64 hexadecimal digits that change when a shard, an option or a decision does."""
+        """64 hexadecimal digits that change when a shard, an option, a decision or a view's frames do."""
         import hashlib
 
         shards = sorted((shard.path, shard.sha256) for shard in self.info.shards)
         state = [self.info.schema_version, self.info.options, shards, sorted(self.dropped.items())]
+        if self._chosen is not None:
+            state.append(sorted(self._chosen))
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -131,8 +260,7 @@ class Manifest:
         Args:
             smoothed: Read the smoothed halves too; without them a pair costs half as much.
         """
-        places = [(path, int(row)) for path, rows in self._kept.items() for row in rows]
-        return PairReader(self.root, places, smoothed=smoothed)
+        return PairReader(self.root, self._kept, smoothed=smoothed)
 
     @cached_property
     def _reader(self) -> PairReader:
@@ -140,37 +268,108 @@ class Manifest:
 
     @cached_property
     def _kept(self) -> dict[str, np.ndarray]:
-        """Shard path → positions of the pairs in it that decisions leave in."""
-        out = pa.array(list(self.dropped), pa.string())
+        """Shard path → positions of the pairs in it that decisions and the view leave in."""
+        chosen, out = self._chosen, self.dropped
         kept = {}
         for path in self._shards("pairs"):
-            ids = self._read(path, ["pair_id", "frame_id"])
-            drop = pc.or_(*(pc.is_in(ids[column], value_set=out) for column in ("pair_id", "frame_id")))
-            kept[path] = np.flatnonzero(~drop.to_numpy())
+            ids = self._read(path, ["frame_id", "pair_id"])
+            # Sets and not Arrow's is_in, which would sort all that is left out anew for every shard.
+            stays = [
+                frame not in out and pair not in out and (chosen is None or frame in chosen)
+                for frame, pair in zip(*(column.to_pylist() for column in ids.columns), strict=True)
+            ]
+            kept[path] = np.flatnonzero(stays)
         return kept
+
+    @cached_property
+    def _chosen_frames(self) -> dict[str, np.ndarray] | None:
+        """Shard path → positions of the view's frames in it; None for all."""
+        chosen = self._chosen
+        if chosen is None:
+            return None
+        ids = {path: self._read(path, ["frame_id"])["frame_id"] for path in self._shards("frames")}
+        return {path: np.flatnonzero([id_ in chosen for id_ in ids[path].to_pylist()]) for path in ids}
+
+    @cached_property
+    def _sides(self) -> dict[str, str] | None:
+        """frame_id → side, for frames that have one; None where the dataset is not split."""
+        return _read_sides(self.root / SPLIT)
+
+    def _side(self, side: str) -> Manifest:
+        inside = {id_ for id_, its in (self._sides or {}).items() if its == side}
+        return Manifest(
+            self.root, self.info, chosen=inside if self._chosen is None else inside & self._chosen
+        )
 
     def _shards(self, table: str) -> list[str]:
         return sorted(shard.path for shard in self.info.shards if shard.path.startswith(table + "/"))
 
-    def _rows(
-        self,
-        table: str,
-        schema: pa.Schema,
-        columns: Sequence[str] | None,
-        rows: Mapping[str, np.ndarray] | None = None,
-    ) -> pa.Table:
-        plain = [field.name for field in schema if not pa.types.is_struct(field.type)]
+    def _table(self, table: str, columns: Sequence[str] | None, where: pc.Expression | None) -> pa.Table:
+        schema, batches = self._stream(table, columns, where, ROWS_AT_ONCE)
+        return pa.Table.from_batches(batches, schema)
+
+    def _stream(
+        self, table: str, columns: Sequence[str] | None, where: pc.Expression | None, size: int
+    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The rows of a table that are in, batch by batch, after a look at what is asked for."""
+        whole = _TABLES[table]
+        plain = [field.name for field in whole if not pa.types.is_struct(field.type)]
         names = plain if columns is None else list(columns)
-        unknown = [name for name in names if name not in schema.names]
+        self._refuse_unknown(table, [name for name in names if name not in whole.names], whole.names)
+        schema = pa.schema([whole.field(name) for name in names])
+        needed = schema
+        if where is not None:
+            self._refuse_unfit(table, where, pa.schema([whole.field(name) for name in plain]))
+            needed = pa.schema([whole.field(name) for name in dict.fromkeys([*names, *plain])])
+        rows = self._kept if table == "pairs" else self._chosen_frames
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for path in self._shards(table):
+                for batch in self._batches(path, needed, None if rows is None else rows[path], size):
+                    found = batch if where is None else batch.filter(where)
+                    if found.num_rows:
+                        yield found.select(names)
+
+        return schema, batches()
+
+    def _batches(
+        self, path: str, schema: pa.Schema, rows: np.ndarray | None, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows at positions `rows` of a shard, in order; row groups without any are not read."""
+        try:
+            file = pq.ParquetFile(self.root / path)
+            stays = np.full(file.metadata.num_rows, rows is None)
+            stays[[] if rows is None else rows] = True
+            parts = [stays[slice(*ends)] for ends in pairwise(_starts(file))]
+            groups = [number for number, part in enumerate(parts) if part.any()]
+            if not groups:
+                return
+            stays, done = np.concatenate([parts[number] for number in groups]), 0
+            for batch in file.iter_batches(size, row_groups=groups, columns=schema.names):
+                whole = [_column(batch, field) for field in schema]
+                found = pa.RecordBatch.from_arrays(whole, schema=schema)
+                yield found.filter(pa.array(stays[done : done + batch.num_rows]))
+                done += batch.num_rows
+        except (OSError, IndexError, pa.ArrowException) as error:
+            raise _damaged(self.root / path, error) from error
+
+    def _refuse_unknown(self, table: str, unknown: Sequence[str], names: Sequence[str]) -> None:
         if unknown:
-            what = f"{table} have no column {', '.join(unknown)}; there are {', '.join(schema.names)}"
+            what = f"{table} have no column {', '.join(unknown)}; there are {', '.join(names)}"
             raise ManifestError(what, where=self.root)
-        wanted = pa.schema([schema.field(name) for name in names])
-        parts = []
-        for path in self._shards(table):
-            part = self._read(path, names).cast(wanted)
-            parts.append(part if rows is None else part.take(pa.array(rows[path])))
-        return pa.concat_tables(parts) if parts else wanted.empty_table()
+
+    def _refuse_unfit(self, table: str, where: pc.Expression, schema: pa.Schema) -> None:
+        if not isinstance(where, pc.Expression):
+            what = f"a filter is an expression, as pc.field('source') == 'ponyo-0a1b2c3d'; got {where!r}"
+            raise ManifestError(what, where=self.root)
+        try:
+            schema.empty_table().filter(where)
+        except pa.ArrowException as error:
+            self._refuse_unknown(
+                table, re.findall(r"No match for FieldRef\.Name\((.*?)\)", str(error)), schema.names
+            )
+            what = f"a filter that does not fit {table} ({str(error).splitlines()[0]})"
+            raise ManifestError(what, where=self.root) from error
 
     def _read(self, path: str, names: list[str]) -> pa.Table:
         try:
@@ -185,18 +384,21 @@ class PairReader(Sequence[Pair]):
 
     Args:
         root: The dataset's folder.
-        places: (shard path, row in that shard) of every pair.
+        rows: Shard path → positions of its pairs.
         smoothed: Read the smoothed halves too.
     """
 
-    def __init__(self, root: Path, places: list[tuple[str, int]], *, smoothed: bool = True) -> None:
-        self._root, self._places = root, places
+    def __init__(self, root: Path, rows: Mapping[str, np.ndarray], *, smoothed: bool = True) -> None:
+        self._root = root
+        self._paths = list(rows)
+        self._rows = np.concatenate([*rows.values(), np.empty(0, np.int64)]).astype(np.int64)
+        self._ends = np.cumsum([len(its) for its in rows.values()], dtype=np.int64)
         self._columns = ["pair_id", "group", "image", *(["smoothed"] if smoothed else [])]
         self._files: OrderedDict[str, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, position: int) -> Pair: ...
@@ -204,8 +406,11 @@ class PairReader(Sequence[Pair]):
     def __getitem__(self, position: slice) -> list[Pair]: ...
     def __getitem__(self, position: int | slice) -> Pair | list[Pair]:
         if isinstance(position, slice):
-            return [self._pair(*place) for place in self._places[position]]
-        return self._pair(*self._places[position])
+            return [self[place] for place in range(len(self))[position]]
+        place = range(len(self))[position]
+        return self._pair(
+            self._paths[np.searchsorted(self._ends, place, side="right")], int(self._rows[place])
+        )
 
     def _pair(self, path: str, row: int) -> Pair:
         try:
@@ -236,8 +441,7 @@ class PairReader(Sequence[Pair]):
     def _file(self, path: str) -> tuple[pq.ParquetFile, np.ndarray]:
         if path not in self._files:
             file = pq.ParquetFile(self._root / path)
-            rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-            self._files[path] = file, np.cumsum([0, *rows[:-1]])
+            self._files[path] = file, _starts(file)[:-1]
             if len(self._files) > OPEN_SHARDS:
                 self._files.popitem(last=False)[1][0].close()
         self._files.move_to_end(path)
@@ -291,6 +495,41 @@ def read_info(root: Path) -> DatasetInfo:
         raise ManifestError(
             f"dataset.json is damaged ({error.what})", where=root, advice="make the dataset again"
         ) from None
+
+
+_TABLES = {"frames": FRAMES, "pairs": PAIRS}
+
+
+def _starts(file: pq.ParquetFile) -> np.ndarray:
+    """Row at which each row group begins, and the number of rows."""
+    groups = range(file.metadata.num_row_groups)
+    return np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in groups)])
+
+
+def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    if field.name not in batch.schema.names:  # an earlier framekit did not have it
+        return pa.nulls(batch.num_rows, field.type)
+    return batch[field.name].cast(field.type)
+
+
+def _read_sides(path: Path) -> dict[str, str] | None:
+    try:
+        table = pq.read_table(path, partitioning=None)
+        ids, sides = (table[name].to_pylist() for name in ("frame_id", "split"))
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise _bad_split(path, f"cannot be read ({str(error).splitlines()[0]})") from error
+    other = sorted({str(side) for side in sides} - {TRAIN, TEST, "None", ""})
+    if other:
+        raise _bad_split(path, f"knows only the sides {TRAIN} and {TEST}; there is {other[0]!r}")
+    if len(set(ids)) < len(ids):
+        raise _bad_split(path, "names a frame twice")
+    return {id_: side for id_, side in zip(ids, sides, strict=True) if side}
+
+
+def _bad_split(path: Path, what: str) -> ManifestError:
+    return ManifestError(what, where=path, advice="split the dataset again with: framekit split")
 
 
 def _damaged(path: Path, error: Exception) -> ManifestError:

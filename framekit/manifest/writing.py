@@ -90,10 +90,15 @@ def shard(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
         yield writer
 
 
-def write_decisions(root: Path, rows: list[dict[str, Any]]) -> None:
-    """Write `decisions.parquet` of the dataset in folder `root`."""
+def write_decisions(root: Path, rows: pa.Table | list[dict[str, Any]]) -> None:
+    """Write `decisions.parquet` of the dataset in folder `root` as a whole; equal rows give equal bytes.
+
+    `decisions.decide` and `decisions.write_rules` see to what is there already.
+    """
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, DECISIONS)
     with whole_file(root / "decisions.parquet") as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, DECISIONS), temporary, compression="zstd")
+        # In one piece: how a table was put together would show in its pages.
+        pq.write_table(table.combine_chunks(), temporary, compression="zstd")
 
 
 def write_info(root: Path, info: DatasetInfo) -> None:

@@ -79,8 +79,8 @@ def test_what_a_person_decided_survives_the_next_extraction(root, tmp_path):
         (None, "no dataset here"),
         ("{", "damaged"),
         ("[1]", "schema version None"),
-        ('{"schema_version": 99}', "schema version 99; this framekit reads version 1"),
-        ('{"schema_version": 1}', "framekit_version: is missing"),
+        ('{"schema_version": 99}', "schema version 99; this framekit reads version 2"),
+        ('{"schema_version": 2}', "framekit_version: is missing"),
         ("[" * 100_000, "damaged"),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -452,6 +453,104 @@ def mpeg2_field_packets(folder: Path) -> Path:
     return path
 
 
+# --- what lasts beyond its picture ---
+
+FLAT_MATRIX = "".join(f"{17:08b}" for _ in range(64))  # nearly the usual one: numbers stay legible
+TO_HLG = bytes([147, 1, 18])  # ITU-T H.265 D.2.38: alternative transfer characteristics
+UPSIDE_DOWN = bytes([47, 3, *int("000" + f"{1 << 15:016b}" + "11000", 2).to_bytes(3, "big")])  # D.2.17
+HEVC_CLOSED = {"preset": "ultrafast", "x265-params": f"{X265['hevc_closed_gop.mp4']}:log-level=none"}
+
+
+def _each(edit: Callable[[int, list[bytes]], Iterable[bytes]]) -> Callable[[bytes], bytes]:
+    """An edit of packets by their numbers and units: these begin behind their start codes."""
+    numbers = count()
+
+    def edited(data: bytes) -> bytes:
+        return b"".join(b"\0\0\1" + unit for unit in edit(next(numbers), data.split(b"\0\0\1")[1:]))
+
+    return edited
+
+
+def _told_once(header: bytes, message: bytes, kinds: Iterable[int]) -> Callable[[bytes], bytes]:
+    """Put a unit of supplemental information into the first packet, in front of its slices."""
+    unit = header + _escaped(message) + b"\x80"
+
+    def edit(number: int, units: list[bytes]) -> list[bytes]:
+        if number:
+            return units
+        place = next(at for at, each in enumerate(units) if each[0] in kinds)
+        return [*units[:place], unit, *units[place:]]
+
+    return _each(edit)
+
+
+def _register_told_once(name: str, codec: str, options: dict[str, str], edit: tuple[Any, ...]) -> None:
+    ODD_FILMS[name] = lambda folder: encode(
+        folder / f"{name}.ts", codec, options=options, edit=_told_once(*edit)
+    )
+
+
+HEVC_SLICES = range(0, 44, 2)
+_tags = "transfer=bt709:colorprim=bt709:colormatrix=bt709"
+_register_told_once("hevc_transfer_once", "libx265", HEVC_CLOSED, (b"\x4e\1", TO_HLG, HEVC_SLICES))
+_register_told_once("hevc_orientation_once", "libx265", HEVC_CLOSED, (b"\x4e\1", UPSIDE_DOWN, HEVC_SLICES))
+_register_told_once(
+    "h264_transfer_once",
+    "libx264",
+    {"x264-params": f"keyint={GOP}:{_tags}"},
+    (b"\6", TO_HLG, (0x25, 0x45, 0x65)),
+)
+
+
+@odd
+def hevc_throws_pictures_away(folder: Path) -> Path:
+    """no_output_of_prior_pics_flag of all keyframes but the first (ITU-T H.265 7.4.7.1)."""
+
+    def edit(number: int, units: list[bytes]) -> Iterator[bytes]:
+        for unit in units:
+            later_keyframe = number and unit[0] >> 1 in (19, 20)
+            yield unit[:2] + bytes([unit[2] | 0x40]) + unit[3:] if later_keyframe else unit
+
+    path = folder / "hevc_throws_away.ts"
+    options = HEVC_CLOSED | {"x265-params": HEVC_CLOSED["x265-params"] + ":bframes=4:b-adapt=0"}
+    return encode(path, "libx265", options=options, edit=_each(edit))
+
+
+@odd
+def mpeg2_matrices_in_pictures(folder: Path) -> Path:
+    """B-frames bring a quantiser matrix, which lasts (ISO 13818-2 6.2.3.2)."""
+    extension = _mpeg2_unit(0xB5, "0011" + "0" + "1" + FLAT_MATRIX + "00")[3:]
+
+    def edit(_: int, units: list[bytes]) -> Iterator[bytes]:
+        picture = next(unit for unit in units if unit[0] == 0)
+        for unit in units:
+            yield unit
+            if unit[0] == 0xB5 and unit[1] >> 4 == 8 and picture[2] >> 3 & 7 == 3:
+                yield extension
+
+    return encode(folder / "matrices.ts", "mpeg2video", options=MPEG2, edit=_each(edit))
+
+
+@odd
+def mpeg2_matrices_in_one_group(folder: Path) -> Path:
+    """The third sequence header brings a quantiser matrix, and there are none after it."""
+    headers = count(1)
+
+    def edit(_: int, units: list[bytes]) -> list[bytes]:
+        header = next((unit for unit in units if unit[0] == 0xB3), None)
+        number = next(headers) if header else 0
+        if header is None or number < 3:
+            return units
+        kept = [unit for unit in units if unit[0] != 0xB3 and not (unit[0] == 0xB5 and unit[1] >> 4 < 3)]
+        if number > 3:
+            return kept
+        bits = "".join(f"{byte:08b}" for byte in header[1:9])[:62] + "01" + FLAT_MATRIX
+        extensions = [unit for unit in units if unit not in kept and unit != header]
+        return [_mpeg2_unit(0xB3, bits)[3:], *extensions, *kept]
+
+    return encode(folder / "one_group.ts", "mpeg2video", options=MPEG2, edit=_each(edit))
+
+
 # --- time ---
 
 IRREGULAR = np.cumsum([33 + 7 * (number % 5) + 250 * (number % 40 == 39) for number in range(COUNT)]).tolist()
@@ -526,6 +625,42 @@ def same_pts_twice(folder: Path) -> Path:
 
     source = encode(folder / "no_b.mkv", options={"x264-params": "bframes=0"})
     return remux(source, folder / "same_pts.mkv", pick=pick)
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """Recordings copied one behind the other, byte for byte."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@odd
+def ts_clock_restarts(folder: Path) -> Path:
+    """Two recordings copied one behind the other, each by a clock of its own."""
+    parts = [encode(folder / f"{n}.ts", images=drawings(60, first=n)) for n in (0, 60)]
+    return joined(folder / "joined.ts", *parts)
+
+
+@odd
+def mpg_clock_restarts(folder: Path) -> Path:
+    """The same as two program streams, as a disc's parts are joined."""
+    parts = [
+        encode(folder / f"{n}.mpg", "mpeg2video", images=drawings(60, first=n), options=MPEG2)
+        for n in (0, 60)
+    ]
+    return joined(folder / "joined.mpg", *parts)
+
+
+@odd
+def stamps_out_of_order(folder: Path) -> Path:
+    """Times of decoding taken for times of showing, as by copying from AVI to Matroska."""
+
+    def pick(packets: list[Any]) -> list[Any]:
+        for place, packet in enumerate(packets):
+            packet.pts = packet.dts = round(place / RATE / packet.time_base)
+        return packets
+
+    options = {"x264-params": f"keyint={GOP}:bframes=3"}
+    return remux(encode(folder / "in_order.mkv", options=options), folder / "out_of_order.mkv", pick=pick)
 
 
 @odd
@@ -611,17 +746,35 @@ def size_changes(folder: Path) -> Path:
 
 
 def _rotated(folder: Path, degrees: int) -> Path:
-    """Write the display matrix into the track header (ISO 14496-12 8.3.2), in 16.16 fixed point."""
-    path = encode(folder / f"rotated_{degrees}.mp4")
-    one = 1 << 16
-    matrix = {90: (0, one, -one, 0), 270: (0, -one, one, 0)}[degrees]
-    a, b, c, d = (value.to_bytes(4, "big", signed=True) for value in matrix)
+    matrix = {90: (0, 1, -1, 0), 270: (0, -1, 1, 0)}[degrees]
+    return with_matrix(encode(folder / f"rotated_{degrees}.mp4"), matrix)
+
+
+def with_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Write a display matrix into an MP4's track header (ISO 14496-12 8.3.2), in 16.16 fixed point."""
+    a, b, c, d = ((value << 16).to_bytes(4, "big", signed=True) for value in matrix)
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 44
     zero = bytes(4)
     data[start : start + 24] = a + b + zero + c + d + zero
     path.write_bytes(data)
     return path
+
+
+# Of a display matrix the four numbers that say where it takes right and down, as (right, down) each.
+MIRRORS = {
+    "mirrored_left_to_right": (-1, 0, 0, 1),
+    "mirrored_top_to_bottom": (1, 0, 0, -1),
+    "mirrored_on_its_side": (0, 1, 1, 0),
+}
+
+
+def _register_mirror(name: str, matrix: tuple[int, int, int, int]) -> None:
+    ODD_FILMS[name] = lambda folder: with_matrix(encode(folder / f"{name}.mp4"), matrix)
+
+
+for _name, _matrix in MIRRORS.items():
+    _register_mirror(_name, _matrix)
 
 
 @odd
@@ -643,6 +796,20 @@ def _with_aspect(name: str, aspect: Fraction) -> None:
 
 _with_aspect("sar_16_15", Fraction(16, 15))
 _with_aspect("sar_8_9", Fraction(8, 9))
+
+
+@odd
+def aspect_changes(folder: Path) -> Path:
+    """Two recordings copied one behind the other, the second with wider pixels."""
+
+    def part(first: int, aspect: Fraction) -> Path:
+        def prepare(coder: Any) -> None:
+            coder.sample_aspect_ratio = aspect
+
+        images, start = drawings(60, first=first), 1 + Fraction(first, RATE)
+        return encode(folder / f"{first}.ts", images=images, start=start, prepare=prepare)
+
+    return joined(folder / "aspects.ts", part(0, Fraction(16, 15)), part(60, Fraction(64, 45)))
 
 
 @odd

@@ -3,17 +3,29 @@
 import os
 from contextlib import nullcontext
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from framekit.errors import FramekitError
 from framekit.sources.film import open_film, read_facts
 from tests.films import number_of
-from tests.odd_films import COUNT, NOISE, ODD_FILMS, RATE, REFUSED_ON_OPENING, SIZE, UNREADABLE, WRAP, Bits
+from tests.odd_films import (
+    COUNT,
+    MIRRORS,
+    NOISE,
+    ODD_FILMS,
+    RATE,
+    REFUSED_ON_OPENING,
+    SIZE,
+    UNREADABLE,
+    WRAP,
+    Bits,
+)
 
 IDR, SPS, PPS = 5, 7, 8
 CRA, RASL = 21, (8, 9)
@@ -24,6 +36,9 @@ LOST = {
     "hevc_starts_with_leading_pictures": 48,
     "h264_starts_with_leading_pictures": 24,
 }
+
+OUT_OF_COUNT = {"size_changes", "hevc_throws_pictures_away"}
+"""These have tests of their own."""
 
 
 def packets(path: Path) -> list[Any]:
@@ -110,7 +125,7 @@ def keyframes(path: Path) -> int:
     return sum(packet.is_keyframe for packet in packets(path))
 
 
-@pytest.mark.parametrize("name", sorted(set(ODD_FILMS) - UNREADABLE - NOISE - {"size_changes"}))
+@pytest.mark.parametrize("name", sorted(set(ODD_FILMS) - UNREADABLE - NOISE - OUT_OF_COUNT))
 def test_a_full_decode_gives_the_numbered_frames_in_order(odd_film, name):
     assert numbers(odd_film(name)) == list(range(LOST.get(name, 0), COUNT))
 
@@ -272,6 +287,38 @@ def test_h264_starts_with_leading_pictures(odd_film):
     assert len(packets(path)) > len(frames(path))
 
 
+def test_hevc_throws_pictures_away(odd_film):
+    path = odd_film("hevc_throws_pictures_away")
+    assert len(packets(path)) == COUNT
+    assert len(frames(path)) < COUNT
+
+
+# --- what lasts beyond its picture ---
+
+
+@pytest.mark.parametrize("name", ["hevc_transfer_once", "h264_transfer_once"])
+def test_a_transfer_that_is_told_once_lasts(odd_film, name):
+    assert sum(b"\x93\x01\x12" in bytes(packet) for packet in packets(odd_film(name))) == 1
+    assert {int(frame.color_trc) for frame in frames(odd_film(name))} == {18}  # hybrid log-gamma
+
+
+def test_an_orientation_that_is_told_once_lasts(odd_film):
+    shown = frames(odd_film("hevc_orientation_once"))
+    assert {abs(frame.rotation) for frame in shown} == {180}
+
+
+def test_matrices_in_pictures(odd_film):
+    data = odd_film("mpeg2_matrices_in_pictures").read_bytes()
+    assert b"\0\0\1\xb5\x34" in data
+
+
+def test_matrices_in_one_group(odd_film):
+    shown = [bytes(packet) for packet in packets(odd_film("mpeg2_matrices_in_one_group"))]
+    headers = [data.split(b"\0\0\1\xb3")[1] for data in shown if b"\0\0\1\xb3" in data]
+    assert [header[7] & 3 for header in headers] == [0, 0, 1]
+    assert sum(b"\0\0\1\xb8" in data for data in shown) > 3
+
+
 # --- MPEG-2 and MPEG-4 ---
 
 
@@ -393,6 +440,20 @@ def test_a_pts_comes_twice(odd_film):
     assert len(set(stamps)) == COUNT - 1
 
 
+@pytest.mark.parametrize(
+    ("name", "falls"), [("ts_clock_restarts", [60]), ("mpg_clock_restarts", [60]), ("same_pts_twice", [])]
+)
+def test_the_clock_restarts(odd_film, name, falls):
+    stamps = [frame.pts for frame in frames(odd_film(name))]
+    assert [number for number in range(1, COUNT) if stamps[number] < stamps[number - 1]] == falls
+
+
+def test_stamps_out_of_order(odd_film):
+    stamps = [frame.pts for frame in frames(odd_film("stamps_out_of_order"))]
+    assert stamps != sorted(stamps)
+    assert max(abs(stamp - round(1000 * n / RATE)) for n, stamp in enumerate(stamps)) < 200
+
+
 # --- streams, sizes, geometry, colour ---
 
 
@@ -426,6 +487,21 @@ def test_rotation(odd_film, name):
 @pytest.mark.parametrize(("name", "aspect"), [("sar_16_15", "16/15"), ("sar_8_9", "8/9")])
 def test_pixel_aspect(odd_film, name, aspect):
     assert read_facts(odd_film(name)).pixel_aspect == aspect
+
+
+@pytest.mark.parametrize("name", sorted(MIRRORS))
+def test_mirrored_films_have_a_display_matrix_that_mirrors(odd_film, name):
+    matrix = np.frombuffer(bytes(frames(odd_film(name))[0].side_data["DISPLAYMATRIX"]), np.int32)
+    assert tuple(matrix[[0, 1, 3, 4]] // 65536) == MIRRORS[name]
+
+
+def test_the_pixel_aspect_changes_midway(odd_film):
+    with open_film(odd_film("aspect_changes")) as (container, stream):
+        aspects = []
+        for packet in container.demux(stream):
+            packet.decode()
+            aspects.append(stream.codec_context.sample_aspect_ratio)
+    assert [aspect for aspect, _ in groupby(aspects)] == [Fraction(16, 15), Fraction(64, 45)]
 
 
 @pytest.mark.parametrize("name", ["limited", "full"])

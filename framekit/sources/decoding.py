@@ -15,12 +15,12 @@ from framekit.errors import FramekitError
 from framekit.sources.codecs.coded import Unclear
 from framekit.sources.deinterlacing import deinterlaced
 from framekit.sources.film import fraction, open_film, pixel_aspect
-from framekit.sources.frames import Decoded, Shown, Unexpected, every_frame, timed, wanted_frames
+from framekit.sources.frames import Decoded, Shown, Unexpected, every_frame, mark_of, timed, wanted_frames
 from framekit.sources.letterbox import Box
 from framekit.sources.picture import to_rgb
 from framekit.sources.sampling import USUAL_RATE, FrameTime, Sampling, Totals, frames_skipped, sampler
-from framekit.sources.scenes import find_shots
-from framekit.sources.telecine import NTSC, without_telecine
+from framekit.sources.scenes import Shot, find_shots
+from framekit.sources.telecine import KEPT, NTSC, without_telecine
 from framekit.sources.timeline import Timeline, read_timeline
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 SCENE_WIDTH = 256
 """Pixels: width of the pictures that shots are found on."""
+WITHOUT_ASPECT = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
+"""Containers, and streams without one, in which only the stream itself states the shape of a pixel."""
+ASPECTS = (Fraction(1, 10), Fraction(10))
+"""Between these an aspect is no nonsense."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ SEQUENTIAL = Approach()
 class Surprise(FramekitError):
     """The film is not what its packets promised: begin anew with `approach`.
 
-    The pictures given so far are right, but where a sampling counts frames from the film's end.
+    Of the pictures given so far the last ones may be wrong already: a damaged frame shows only in what follows.
     """
 
     def __init__(self, what: str, approach: Approach) -> None:
@@ -130,24 +134,27 @@ def film_pictures(
     """
     timeline = None if look.inverse_telecine else approach.timeline
     takes = sampler_of(path, sampling, timeline, look, on_frames=decoded.on_frames)
-    with open_film(path, threads=approach.threads if timeline else 1, hwaccel=approach.hwaccel) as film:
+    threads = approach.threads if timeline else 1
+    with open_film(path, threads=threads, hwaccel=approach.hwaccel, strict=timeline is not None) as film:
         container, stream = film
         decoded.decoder = decoder_of(stream, approach.hwaccel)
         shown: Iterator[Shown]
         if timeline is None:
-            frames = _film_frames(container, stream, decoded, look)
-            shown = (Shown(time, takes(time), frame) for time, frame in timed(frames, decoded))
+            frames = _timed_frames(container, stream, decoded, look)
+            shown = (Shown(time, takes(time), frame) for time, frame in frames)
         else:
             shown = wanted_frames(
                 container, stream, timeline, takes, decoded=decoded, neighbours=approach.neighbours
             )
-        aspect = pixel_aspect(stream)
+        aspect_of = _aspects(container, stream)
         try:
             for before, now, after in _with_neighbours(shown):
                 if now.wanted:
                     _check_neighbours(now, look, approach, timeline)
                     frame = _whole(before, now.frame, after, look)
-                    yield Picture(_place(now), _cut(to_rgb(frame, aspect), look.box))
+                    yield Picture(_place(now), _cut(to_rgb(frame, aspect_of(now.frame)), look.box))
+                    # Held on to, it would change what memory the decoder uses, and what damage leaves in it.
+                    del frame
         except Unexpected as error:
             raise Surprise(error.what, replace(approach, timeline=None)) from None
 
@@ -190,15 +197,35 @@ def sampler_of(
         look: Frames are numbered after inverse telecine.
         on_frames: Told 0 now and then, as a sign of life.
     """
-    with open_film(path) as (_, stream):
-        rate = fraction(stream.average_rate)
+    rate = _rate(path)
     totals = shots = None
     if sampling.needs_totals:
         times = timeline.times() if timeline else _decoded_times(path, look, on_frames)
         totals = totals_of(list(times), sampling, rate)
     if sampling.needs_scenes:
-        shots = find_shots(_small_pictures(path, look, on_frames), frame_rate=rate or USUAL_RATE)
+        shots = shots_of(path, look, on_frames=on_frames)
     return sampler(sampling, totals=totals, shots=shots, frame_rate=rate)
+
+
+def shots_of(
+    path: Path, look: Look = Look(), *, on_frames: Callable[[int], None] = lambda _: None
+) -> list[Shot]:
+    """The shots of a film, which is decoded as a whole for them.
+
+    Args:
+        path: The film.
+        look: Frames are numbered after inverse telecine.
+        on_frames: Told 0 at each frame, as a sign of life.
+
+    Raises:
+        FramekitError: The film cannot be opened.
+    """
+    return find_shots(_small_pictures(path, look, on_frames), frame_rate=_rate(path) or USUAL_RATE)
+
+
+def _rate(path: Path) -> Fraction | None:
+    with open_film(path) as (_, stream):
+        return fraction(stream.average_rate)
 
 
 def decoder_of(stream: VideoStream, hwaccel: str | None) -> str:
@@ -220,7 +247,7 @@ def totals_of(times: list[FrameTime], sampling: Sampling, rate: Fraction | None)
 def _decoded_times(path: Path, look: Look, on_frames: Callable[[int], None]) -> Iterator[FrameTime]:
     counted = Decoded()
     with open_film(path) as (container, stream):
-        for time, _ in timed(_film_frames(container, stream, counted, look), counted):
+        for time, _ in _timed_frames(container, stream, counted, look):
             on_frames(0)
             yield time
 
@@ -235,6 +262,34 @@ def _small_pictures(
             on_frames(0)
             size = size or (SCENE_WIDTH, max(2, round(SCENE_WIDTH * frame.height / frame.width)))
             yield number, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+
+
+def _timed_frames(
+    container: InputContainer, stream: VideoStream, decoded: Decoded, look: Look
+) -> Iterator[tuple[FrameTime, VideoFrame]]:
+    """All frames of a film with their times; see `timed`."""
+    rate = fraction(stream.average_rate)
+    frames = _film_frames(container, stream, decoded, look)
+    if look.inverse_telecine:  # which stamps its frames itself
+        return timed(frames, decoded, frame_rate=rate and rate * KEPT)
+    return timed(frames, decoded, frame_rate=rate, by_dts=container.format.name == "avi")
+
+
+def _aspects(container: InputContainer, stream: VideoStream) -> Callable[[VideoFrame], Fraction]:
+    """Says of each frame the width of a pixel over its height.
+
+    Where the container states one, it is the film's; else it may change midway, as when two recordings were
+    joined. A timeline's films have one throughout, and their frames carry none.
+    """
+    films = pixel_aspect(stream)
+    if container.format.name not in WITHOUT_ASPECT:
+        return lambda _: films
+
+    def aspect_of(frame: VideoFrame) -> Fraction:
+        stated = mark_of(frame).aspect
+        return stated if stated and ASPECTS[0] <= stated <= ASPECTS[1] else films
+
+    return aspect_of
 
 
 def _film_frames(

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 MAX_SIDE, MAX_PIXELS = 16_384, 16_384 * 8_704
 """A picture that claims more is damaged or hostile."""
+PATIENCE = 60.0
+"""Seconds without a packet after which a file is given up."""
 PACKETS_BEFORE_A_PICTURE = 2_000
+OTHER_FILES = frozenset(
+    "alias_pix brender_pix concat dash dvdvideo hls image2 imf mlv rtp rtsp sap sdp vobsub "
+    "avisynth vapoursynth webm_dash_manifest".split()
+)
+"""FFmpeg's readers of files that name other files, or addresses, and have them read in their place."""
+LISTS = (b"ffconcat version", b"#EXTM3U", b"v=0", b"<MPD")
+"""How such files begin."""
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 RANGES = {1: "limited", 2: "full"}
 
@@ -69,7 +78,7 @@ class FilmFacts:
 
 @contextmanager
 def open_film(
-    path: Path, *, threads: int = 1, hwaccel: str | None = None
+    path: Path, *, threads: int = 1, hwaccel: str | None = None, strict: bool = False
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a film and choose its video stream: the largest that is not cover art.
 
@@ -80,6 +89,8 @@ def open_film(
         path: The film.
         threads: Of the decoder, where it runs in software.
         hwaccel: A kind of device to decode on; where it can't be had, the decoder runs in software.
+        strict: Let the decoder raise an error over damage that it can tell, where it would go on with what is
+            in its memory: what comes out would then depend on what was decoded before.
 
     Raises:
         FramekitError: It is not there, is no film, has no video stream, or claims an absurd size.
@@ -88,8 +99,15 @@ def open_film(
         stream = _main_video_stream(container, path)
         stream.thread_type = "FRAME" if threads > 1 else "NONE"
         stream.codec_context.thread_count = threads
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        stream.codec_context.options = _decoder_options(stream.codec_context.name, strict=strict)
         yield container, stream
+
+
+def _decoder_options(codec: str, *, strict: bool) -> dict[str, str]:
+    options = {"max_pixels": str(MAX_PIXELS)}
+    if strict and codec == "hevc":  # the others' decoders say so anyway, by error or by a frame's flag
+        options["err_detect"] = "explode"
+    return options
 
 
 def check_device(hwaccel: str | None) -> None:
@@ -117,6 +135,9 @@ def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
         raise FramekitError("no such file", where=path)
     # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.
     options: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    # No signal reaches FFmpeg while it looks for a packet, in gigabytes of zeros if need be.
+    options["timeout"] = (PATIENCE, PATIENCE)
+    options["container_options"] = {"format_whitelist": ",".join(sorted(av.formats_available - OTHER_FILES))}
     # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
     name = f"file:{path}"
     if hwaccel is not None:
@@ -127,9 +148,21 @@ def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
     try:
         return av.open(name, **options)
     except (av.error.FFmpegError, ValueError) as error:
-        empty = path.is_file() and path.stat().st_size == 0
-        what = "the file is empty" if empty else f"not a film that FFmpeg can read ({reason(error)})"
-        raise FramekitError(what, where=path, advice="check it with a player, or leave it out") from None
+        raise FramekitError(
+            _why_unreadable(path, error), where=path, advice="check it with a player, or leave it out"
+        ) from None
+
+
+def _why_unreadable(path: Path, error: BaseException) -> str:
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(64)
+        if not head:
+            return "the file is empty"
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(LISTS):
+        return "a list of other files, not a film"
+    return f"not a film that FFmpeg can read ({reason(error)})"
 
 
 def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -215,6 +248,10 @@ def fraction(value: Any) -> Fraction | None:
 
 def reason(error: BaseException) -> str:
     """What FFmpeg says of an error, without number and path."""
+    from av.error import ExitError
+
+    if isinstance(error, ExitError):
+        return f"nothing to be found in it for {PATIENCE:g} seconds"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

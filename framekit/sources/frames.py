@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from framekit.errors import FramekitError
-from framekit.sources.film import packets_of, reason
-from framekit.sources.sampling import FrameTime
+from framekit.sources.film import fraction, packets_of, reason
+from framekit.sources.sampling import Clock, FrameTime
 from framekit.sources.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ class Decoded:
             self.damage.append(what)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a frame carries with it as its `opaque`: known of its packet, and of no use to FFmpeg.
+
+    Attributes:
+        keyframe: Whether the container marks its packet as a keyframe.
+        aspect: Width of a pixel over its height, as the stream stated it at this packet; None when it didn't.
+    """
+
+    keyframe: bool
+    aspect: Fraction | None = None
+
+
 class Unexpected(FramekitError):
     """The decoder gave something else than the packets promised; says what."""
 
@@ -67,7 +80,7 @@ class Shown(NamedTuple):
 def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded) -> Iterator[VideoFrame]:
     """Decode everything; what cannot be read is counted in `decoded` and passed over.
 
-    Each frame's `opaque` holds whether the container marks its packet as a keyframe, if it is passed on.
+    Frames carry a `Mark`, where the decoder passes it on; see `mark_of`.
     """
     from av.error import EOFError as EndOfStream
     from av.error import FFmpegError
@@ -76,11 +89,16 @@ def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded
     context.copy_opaque = True
     barren = 0
     for packet in _readable(container, stream, decoded):
+        keyframe = packet is not None and packet.is_keyframe
+        note = [Mark(keyframe)]  # PyAV keeps it by its identity: each packet needs one of its own
         if packet is not None:
-            packet.opaque = [packet.is_keyframe]  # PyAV keeps it by its identity: each needs one of its own
+            packet.opaque = note
         barren += 1
         try:
-            for frame in context.decode(packet):
+            frames = context.decode(packet)
+            # PyAV doesn't tell a frame's own aspect; the decoder's is that of the packet it has just read.
+            note[0] = Mark(keyframe, fraction(context.sample_aspect_ratio))
+            for frame in frames:
                 barren = 0
                 yield frame
         except EndOfStream:
@@ -103,17 +121,29 @@ def _readable(container: InputContainer, stream: VideoStream, decoded: Decoded) 
         yield None
 
 
-def timed(frames: Iterator[VideoFrame], decoded: Decoded) -> Iterator[tuple[FrameTime, VideoFrame]]:
-    """Number frames in display order, counting them in `decoded`."""
-    first: int | None = None
+def mark_of(frame: VideoFrame) -> Mark:
+    """The mark that a frame carries; without one, what its decoder says of it."""
+    carried: Any = frame.opaque
+    return carried[0] if carried else Mark(bool(frame.key_frame))
+
+
+def timed(
+    frames: Iterator[VideoFrame], decoded: Decoded, *, frame_rate: Fraction | None, by_dts: bool = False
+) -> Iterator[tuple[FrameTime, VideoFrame]]:
+    """Number frames in display order, counting them in `decoded`, and give them times that rise.
+
+    Args:
+        frames: All frames of a film, from a decoder with one thread.
+        decoded: Is counted up.
+        frame_rate: Frames a second; see `Clock`.
+        by_dts: Their times are those at which packets are due for decoding, as AVI has no others. FFmpeg
+            gives a frame the one of the packet that brought it out.
+    """
+    clock = Clock(frame_rate)
     for frame in frames:
-        first = frame.pts if first is None else first
-        seconds = None
-        if frame.pts is not None and first is not None and frame.time_base:
-            seconds = (frame.pts - first) * Fraction(frame.time_base)
-        opaque: Any = frame.opaque
-        keyframe = bool(frame.key_frame if opaque is None else opaque[0])
-        time = FrameTime(decoded.frames, seconds, keyframe)
+        ticks = frame.dts if by_dts else frame.pts
+        stamp = ticks * Fraction(frame.time_base) if ticks is not None and frame.time_base else None
+        time = FrameTime(decoded.frames, clock.time(stamp), mark_of(frame).keyframe)
         decoded.go_on_to(decoded.frames + 1)
         yield time, frame
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ NEAREST = {10: BT2020, 13: BT2020}
 NO_MATRIX = (0, 2, 3, 12)
 """Tags that name none: RGB, unspecified, reserved, and derived from primaries."""
 LIMITED = 1
+TINY = 16
 # swscale's flags by number, since PyAV 17 has no names for all: bicubic, full chroma, exact rounding. With
 # these it doesn't dither, and gives the same bytes with and without SIMD and on any number of threads.
 SCALING = 0x4 | 0x2000 | 0x4000 | 0x40000 | 0x80000
@@ -56,6 +57,8 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
         rgb = _widened(_converted(frame, pixel_aspect, "gray16le"))
     else:
         rgb = _merged(_reformatted(frame, pixel_aspect, "gbrp"))
+    if is_mirrored(frame):
+        rgb = rgb[::-1]
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame.rotation)))
 
 
@@ -128,3 +131,24 @@ def quarter_turns(degrees: int) -> int:
             is taken as no rotation.
     """
     return round(degrees / 90) % 4 if abs(degrees) <= 360 else 0
+
+
+def is_mirrored(frame: VideoFrame) -> bool:
+    """Whether the film's display matrix mirrors a frame: top to bottom, before its rotation is applied."""
+    # A frame and its side data hold on to each other until garbage is collected: ask a tiny copy.
+    tiny = frame.reformat(
+        width=TINY,
+        height=TINY,
+        format="gray",
+        src_colorspace=BT709,  # any that FFmpeg can convert
+        dst_colorspace=BT709,
+        interpolation="POINT",
+    )
+    try:
+        found: Any = tiny.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # from PyAV: side data of a kind that it has no name for
+        return False
+    if found is None or len(bytes(found)) != 36:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(found), np.int32)[:5].tolist()
+    return bool(a * d < b * c)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a film that knows neither times nor a rate."""
+RESTART = Fraction(1)
+"""Seconds: stamps that fall by more begin a clock anew; those that fall by less are out of order."""
 FROM_CUTS = 3
 """Frames that a picture keeps away from the cuts of its shot: beside a cut, two shots may be mixed in one."""
 
@@ -27,13 +29,61 @@ class FrameTime:
 
     Attributes:
         number: From 0.
-        seconds: Since the first frame; None where the film has no timestamps.
+        seconds: Since the first frame, rising from frame to frame; None where the film has no timestamps.
         keyframe: Whether the container marks its packet as a keyframe.
     """
 
     number: int
     seconds: Fraction | None
     keyframe: bool
+
+
+class Clock:
+    """Gives frames times that rise, whatever the stamps of their film do.
+
+    Films whose parts were joined by copying begin their stamps anew at each joint, and some stamp frames out
+    of order or twice. Where stamps fall by more than a second, the clock goes on by one frame, and stays so
+    much ahead of them. Where they stand still or fall by less, it goes on by half a frame until they have
+    caught up, so that many such frames make no film longer. A jump forward is a pause, and stays.
+
+    Args:
+        frame_rate: Frames a second, which tells how long one lasts; 25 when unknown.
+    """
+
+    def __init__(self, frame_rate: Fraction | None) -> None:
+        self._frame = 1 / (frame_rate or USUAL_RATE)
+        self._unstamped = 0  # frames before the first stamp
+        self._ahead = Fraction(0)  # of the stamps
+        self._last: Fraction | None = None
+
+    def time(self, stamp: Fraction | None) -> Fraction | None:
+        """Time of the next frame in seconds since the first frame.
+
+        Args:
+            stamp: In seconds on the film's own clock; None where the frame has none.
+
+        Returns:
+            None as long as no frame had a stamp.
+        """
+        if self._last is not None:
+            self._last = self._after(self._last, stamp)
+        elif stamp is None:
+            self._unstamped += 1
+        else:
+            self._last = self._unstamped * self._frame
+            self._ahead = self._last - stamp
+        return self._last
+
+    def _after(self, last: Fraction, stamp: Fraction | None) -> Fraction:
+        if stamp is None:
+            return last + self._frame
+        time = stamp + self._ahead
+        if time > last:
+            return time
+        if time >= last - RESTART:
+            return last + self._frame / 2
+        self._ahead += last + self._frame - time
+        return last + self._frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from framekit.sources.frames import Mark, mark_of
 
 if TYPE_CHECKING:
     from av.filter import Graph
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 NTSC = Fraction(30000, 1001)
 CYCLE = 5
 """Video frames for every four of film."""
+KEPT = Fraction(CYCLE - 1, CYCLE)
 ENOUGH = 40
 """Frames from which a cadence can be told from chance, where most of them move."""
 MOVES = 0.5
@@ -100,27 +105,60 @@ def without_telecine(frames: Iterator[VideoFrame], *, rate: Fraction = NTSC) -> 
     combed, and `decimate` leaves out the most alike of every five. Which one that is depends on the frames
     around it, so a film must be run from its start.
 
+    A frame that is left out hands its mark as a keyframe on to the next one that is not.
+
     Args:
-        frames: All frames of a film in display order, of one size and format.
+        frames: All frames of a film in display order. Where their size or format changes, another film was
+            joined on: it is begun anew.
         rate: Frames a second of the film as it is.
 
     Yields:
-        Frames in the time base of the film, evenly spaced from its first pts on, with 8 bits.
+        Frames in the time base of the film, evenly spaced from its first pts on, or from the first one of
+        another size, with 8 bits.
     """
-    first = next(frames, None)
-    if first is None:
-        return
-    base = Fraction(first.time_base or 1 / rate)
-    graph = _inverse_telecine(first, base, rate)
-    given = 0
-    for frame in chain([first], frames, [None]):
-        graph.vpush(frame)
-        for found in _pulled(graph):
-            # `decimate` counts in whole frames from 0, which would round the film's start away.
-            found.pts = (first.pts or 0) + round(given * Fraction(CYCLE, CYCLE - 1) / rate / base)
-            found.time_base = base
-            given += 1
-            yield found
+    marks: deque[Mark] = deque()
+    after = 0
+    for _, alike in groupby(frames, key=_shape):
+        first = next(alike)
+        base = Fraction(first.time_base or 1 / rate)
+        step = 1 / (KEPT * rate * base)
+        start, given = after if first.pts is None else first.pts, 0
+        graph = _inverse_telecine(first, base, rate)
+        for frame in chain([first], alike, [None]):
+            graph.vpush(_noted(frame, marks))
+            for found in _pulled(graph):
+                # `decimate` counts in whole frames from 0, which would round the film's start away.
+                found.pts = start + round(given * step)
+                found.time_base = base
+                found.opaque = [_inherited(found, marks)]
+                given += 1
+                yield found
+        after = start + round(given * step)
+
+
+def _shape(frame: VideoFrame) -> tuple[int, int, str]:
+    """What must not change within a graph: FFmpeg's filters would write beyond their buffers."""
+    return frame.width, frame.height, frame.format.name
+
+
+def _noted(frame: VideoFrame | None, marks: deque[Mark]) -> VideoFrame | None:
+    """The frame, carrying a mark that is now the last of `marks`."""
+    if frame is not None:
+        marks.append(mark_of(frame))
+        frame.opaque = [marks[-1]]
+    return frame
+
+
+def _inherited(frame: VideoFrame, marks: deque[Mark]) -> Mark:
+    """The mark of a frame and of those left out before it; takes them from `marks`."""
+    own = mark_of(frame)
+    keyframe = own.keyframe
+    while marks:
+        mark = marks.popleft()
+        keyframe |= mark.keyframe
+        if mark is own:
+            break
+    return replace(own, keyframe=keyframe)
 
 
 def _inverse_telecine(frame: VideoFrame, base: Fraction, rate: Fraction) -> Graph:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from framekit.sources.deinterlacing import deinterlaced
 from framekit.sources.picture import to_rgb
 from framekit.sources.sampling import FrameTime, Sampling, Totals, frames_skipped, sampler
 from framekit.sources.scenes import Shot, find_shots
+from tests.oracles.sampling import rising
 
 USUAL_RATE = Fraction(25)
 SCENE_WIDTH = 256
@@ -60,17 +62,20 @@ class FullDecode:
     damaged: int = 0
 
     def __post_init__(self) -> None:
-        first = None
         with self._open() as container:
             rate = main_stream(container).average_rate
             self.frame_rate = Fraction(rate) if rate else None
-        for frame in self.frames():
-            first = frame.pts if first is None else first
-            has_time = frame.pts is not None and first is not None and bool(frame.time_base)
-            seconds = (frame.pts - first) * Fraction(frame.time_base) if has_time else None
-            keyframe = frame.key_frame if frame.opaque is None else frame.opaque[0]
-            self.times.append(FrameTime(len(self.times), seconds, bool(keyframe)))
+            out_of_order = container.format.name == "avi"  # it states when to decode, not when to show
         tick = 1 / (self.frame_rate or USUAL_RATE)
+        stamps, keyframes = [], []
+        for frame in self.frames():
+            has_time = frame.pts is not None and bool(frame.time_base)
+            stamps.append(frame.pts * Fraction(frame.time_base) if has_time else None)
+            keyframes.append(bool(frame.key_frame if frame.opaque is None else frame.opaque[0]))
+        if out_of_order:
+            stamps.sort()
+        for seconds, keyframe in zip(rising(stamps, tick), keyframes, strict=True):
+            self.times.append(FrameTime(len(self.times), seconds, keyframe))
         known = [time.seconds for time in self.times if time.seconds is not None]
         self.end = max(known, default=(len(self.times) - 1) * tick) + tick
 
@@ -105,17 +110,33 @@ class FullDecode:
 
     def taken(self, numbers: Iterable[int]) -> dict[int, TakenFrame]:
         """Frame number → frame; those flagged as interlaced are deinterlaced with the frames beside them."""
-        with self._open() as container:
-            aspect = Fraction(main_stream(container).sample_aspect_ratio or 1)
-        aspect = aspect if Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+        aspects = self._aspects()
         wanted, taken = set(numbers), {}
         before = now = None
         for number, after in enumerate(self._and_a_last_none(), -1):
             if number in wanted:
                 frame = deinterlaced(before, now, after) if now.interlaced_frame else now
-                taken[number] = TakenFrame(now.pts, self.times[number].seconds, to_rgb(frame, aspect))
+                image = to_rgb(frame, aspects.get(now.pts, aspects[None]))
+                taken[number] = TakenFrame(now.pts, self.times[number].seconds, image)
             before, now = now, after
         return taken
+
+    def _aspects(self) -> dict[int | None, Fraction]:
+        """pts → width of a pixel over its height; of None what holds for all other frames."""
+        with self._open() as container:
+            stream = main_stream(container)
+            aspects = {None: _sound(stream.sample_aspect_ratio) or Fraction(1)}
+            if container.format.name not in ("mpegts", "mpeg", "mpegvideo", "h264", "hevc"):
+                return aspects
+            stream.codec_context.thread_count = 1
+            for packet in self._packets(container, stream):
+                with suppress(av.error.FFmpegError):
+                    packet.decode()
+                # A decoder with one thread has read the packet's headers by now.
+                stated = _sound(stream.codec_context.sample_aspect_ratio)
+                if stated and packet.size:
+                    aspects[packet.pts] = stated
+        return aspects
 
     def shots(self) -> list[Shot]:
         """Its shots, found on all of its frames in small."""
@@ -166,6 +187,10 @@ class FullDecode:
 
     def _open(self) -> Any:
         return av.open(f"file:{self.path}", metadata_errors="replace")
+
+
+def _sound(aspect: Any) -> Fraction | None:
+    return Fraction(aspect) if aspect and Fraction(1, 10) <= aspect <= 10 else None
 
 
 def main_stream(container: Any) -> Any:

@@ -12,6 +12,30 @@ def times_of(frames: Sequence[FrameTime], frame_rate: Fraction | None) -> list[F
     return [f.number / (frame_rate or Fraction(25)) if f.seconds is None else f.seconds for f in frames]
 
 
+def rising(stamps: Sequence[Fraction | None], frame: Fraction) -> list[Fraction | None]:
+    """Times of frames that are stamped so and last for `frame` seconds, since the first one's."""
+    unstamped = next((n for n, stamp in enumerate(stamps) if stamp is not None), len(stamps))
+    times: list[Fraction | None] = [None] * unstamped
+    zero = last = Fraction(0)  # where the film's clock stands at its start, and the time of the last frame
+    for number, stamp in enumerate(stamps):
+        if number < unstamped:
+            continue
+        if number == unstamped and stamp is not None:
+            last = number * frame
+            zero = stamp - last
+        elif stamp is None:
+            last += frame
+        elif stamp - zero > last:
+            last = stamp - zero
+        elif stamp - zero + 1 >= last:  # late or twice, by a second at most
+            last += frame / 2
+        else:  # the clock was put back
+            last += frame
+            zero = stamp - last
+        times.append(last)
+    return times
+
+
 def sampled(
     sampling: Sampling,
     frames: Sequence[FrameTime],

@@ -59,6 +59,32 @@ def unescaped(data: bytes) -> bytes:
     return data.replace(ESCAPE, b"\0\0") if ESCAPE in data else data
 
 
+def messages(payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each message in a unit of supplemental information, as far as they are whole.
+
+    ITU-T H.264 (08/2021) and H.265 (08/2021), 7.3.2.3 and 7.3.5: both write them alike.
+
+    Args:
+        payload: Of the unit, behind its header.
+    """
+    data, place = unescaped(payload), 0
+    while len(data) - place > 2:
+        kind, place = _summed(data, place)
+        size, place = _summed(data, place)
+        if place + size > len(data):
+            return
+        yield kind, data[place : place + size]
+        place += size
+
+
+def _summed(data: bytes, place: int) -> tuple[int, int]:
+    """A number written as bytes of 255 and a last one, which add up; and the place behind it."""
+    number = 0
+    while data[place : place + 1] == b"\xff":
+        number, place = number + 255, place + 1
+    return number + int.from_bytes(data[place : place + 1]), place + 1
+
+
 def nal_units(data: bytes, length_size: int) -> Iterator[memoryview]:
     """The NAL units of a packet.
 

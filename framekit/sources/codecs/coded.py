@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +77,43 @@ class ParameterSets:
         content = unit.rstrip(b"\0")
         if self._units.setdefault((kind, number), content) != content:
             raise Unclear("its parameters change midway")
+
+
+class LastingMessages:
+    """Supplemental information that a decoder goes by until told otherwise (annex D of both standards).
+
+    A decoder that starts at a later keyframe knows only what that keyframe repeats.
+    """
+
+    KINDS = frozenset({19, 47, 147})
+    """Film grain, display orientation and alternative transfer characteristics."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+        self._before_all = True
+
+    def keep(self, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Take in the messages of a stream's extradata."""
+        self._known |= {kind: content for kind, content in messages if kind in self.KINDS}
+
+    def check(self, messages: Iterable[tuple[int, bytes]], *, restart: bool) -> None:
+        """Take in the messages of the next picture.
+
+        Args:
+            messages: Kind and content of each.
+            restart: Whether a decoder can begin with the picture.
+
+        Raises:
+            Unclear: They are not what every keyframe says alike.
+        """
+        found = {kind: content for kind, content in messages if kind in self.KINDS}
+        if self._before_all:
+            self._known = self._known | found
+            self._before_all = False
+        if any(self._known.get(kind) != content for kind, content in found.items()) or (
+            restart and found.keys() != self._known.keys()
+        ):
+            raise Unclear("its keyframes do not all say how pictures are to be shown")
 
 
 class HeaderReader(Protocol):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from framekit.sources.codecs.bits import Bits, nal_units, unescaped
-from framekit.sources.codecs.coded import Coded, DisplayOrder, ParameterSets, Unclear
+from framekit.sources.codecs.bits import Bits, messages, nal_units, unescaped
+from framekit.sources.codecs.coded import Coded, DisplayOrder, LastingMessages, ParameterSets, Unclear
 
 SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER, FILLER = 1, 5, 6, 7, 8, 9, 12
-WITHOUT_PICTURES = (SEI, DELIMITER, FILLER)
+WITHOUT_PICTURES = (DELIMITER, FILLER)
 P, B, I = 0, 1, 2  # noqa: E741 - the standard's names of slice types
 PROFILES_WITH_CHROMA = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
 AVCC_BYTES = 5
@@ -79,15 +79,20 @@ class H264Headers:
         self._period = -1
         self._last_reference = 0  # frame_num of the last referenced picture
         self._order = DisplayOrder()
+        self._lasting = LastingMessages()
         self._shown = 0  # pictures since the last IDR, where they are shown in the order of the stream
         if extradata[:1] == b"\1":
             self._length_size = (extradata[4] & 3) + 1 if len(extradata) > AVCC_BYTES else 0
-        for unit in _parameter_sets(extradata):
-            self._keep(unit)
+        for unit in _units_before_pictures(extradata):
+            if unit[0] & 31 == SEI:
+                self._lasting.keep(messages(unit[1:]))
+            else:
+                self._keep(unit)
 
     def read(self, data: bytes) -> Coded:
         """See `HeaderReader.read`."""
         slices = []
+        told: list[tuple[int, bytes]] = []
         for unit in nal_units(data, self._length_size):
             kind = unit[0] & 31
             if unit[0] & 0x80:
@@ -96,12 +101,15 @@ class H264Headers:
                 slices.append(self._slice(unit))
             elif kind in (SPS, PPS):
                 self._keep(bytes(unit))
+            elif kind == SEI:
+                told += messages(bytes(unit[1:]))
             elif kind not in WITHOUT_PICTURES:
                 raise Unclear(f"units of kind {kind} in its packets")
         if not slices or slices[0].first_block != 0 or len({each[1:] for each in slices}) > 1:
             raise Unclear("a packet that does not hold exactly one picture")
         if any(one.first_block >= next_.first_block for one, next_ in pairwise(slices)):
             raise Unclear("a picture's slices are out of order")
+        self._lasting.check(told, restart=slices[0].idr)
         return self._coded(slices[0])
 
     def _coded(self, head: Slice) -> Coded:
@@ -213,7 +221,7 @@ def _check_weights(bits: Bits, counts: list[int], *, colour: bool) -> None:
 
 def _check_marking(bits: Bits, *, idr: bool) -> None:
     if idr:
-        bits.skip(2)
+        bits.skip(2)  # the first throws away the pictures before, but FFmpeg shows them all the same
         return
     if not bits.flag():
         return
@@ -230,10 +238,10 @@ def _check_marking(bits: Bits, *, idr: bool) -> None:
     raise Unclear("a damaged slice header")
 
 
-def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
+def _units_before_pictures(extradata: bytes) -> Iterator[bytes]:
     if extradata[:1] != b"\1":
         if extradata:
-            yield from (bytes(unit) for unit in nal_units(extradata, 0) if unit[0] & 31 in (SPS, PPS))
+            yield from (bytes(unit) for unit in nal_units(extradata, 0) if unit[0] & 31 in (SPS, PPS, SEI))
         return
     if len(extradata) <= AVCC_BYTES:
         raise Unclear("its parameter sets are cut short")
@@ -242,8 +250,10 @@ def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
         count, place = extradata[place : place + 1], place + 1
         for _ in range(int.from_bytes(count) & mask):
             size = int.from_bytes(extradata[place : place + 2])
-            yield extradata[place + 2 : place + 2 + size]
-            place += 2 + size
+            unit, place = extradata[place + 2 : place + 2 + size], place + 2 + size
+            if not unit or place > len(extradata):
+                raise Unclear("its parameter sets are cut short")
+            yield unit
     if place > len(extradata):
         raise Unclear("its parameter sets are cut short")
 

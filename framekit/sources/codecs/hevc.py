@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from framekit.sources.codecs.bits import Bits, nal_units, unescaped
-from framekit.sources.codecs.coded import Coded, DisplayOrder, ParameterSets, Unclear
+from framekit.sources.codecs.bits import Bits, messages, nal_units, unescaped
+from framekit.sources.codecs.coded import Coded, DisplayOrder, LastingMessages, ParameterSets, Unclear
 
 VPS, SPS, PPS = 32, 33, 34
-HARMLESS = (35, 38, 39, 40)  # delimiter, filler, supplemental information before and after a picture
+MESSAGES = (39, 40)  # supplemental information before and after a picture
+HARMLESS = (35, 38)  # delimiter, filler
 PICTURES = (*range(10), 16, 17, 18, 19, 20, 21)
 RESTARTS = range(16, 22)
 IDR = (19, 20)
 CRA = 21
 RASL = (8, 9)
 LEADING = range(6, 10)
+BEFORE_PICTURES = (VPS, SPS, PPS, *MESSAGES)
 HVCC_BYTES = 23
 """Of an hvcC box before its parameter sets."""
 HEADER_BYTES = 96
@@ -79,15 +81,20 @@ class HevcHeaders:
         self._pictures: dict[int, PictureSet] = {}
         self._period = -1
         self._order = DisplayOrder()
+        self._lasting = LastingMessages()
         self._held: set[int] = set()  # orders of the pictures that a decoder holds
         if extradata[:1] == b"\1":
             self._length_size = (extradata[21] & 3) + 1 if len(extradata) >= HVCC_BYTES else 0
-        for unit in _parameter_sets(extradata):
-            self._keep(unit)
+        for unit in _units_before_pictures(extradata):
+            if unit[0] >> 1 & 63 in MESSAGES:
+                self._lasting.keep(messages(unit[2:]))
+            else:
+                self._keep(unit)
 
     def read(self, data: bytes) -> Coded:
         """See `HeaderReader.read`."""
         slices, firsts = [], 0
+        told: list[tuple[int, bytes]] = []
         for unit in nal_units(data, self._length_size):
             kind = unit[0] >> 1 & 63
             if len(unit) < 3 or unit[0] & 0x81 or unit[1] >> 3 or not unit[1] & 7:
@@ -98,10 +105,13 @@ class HevcHeaders:
                 slices += [slice_] if slice_ else []
             elif kind in (VPS, SPS, PPS):
                 self._keep(bytes(unit))
+            elif kind in MESSAGES:
+                told += messages(bytes(unit[2:]))
             elif kind not in HARMLESS:
                 raise Unclear(f"units of kind {kind} in its packets")
         if firsts != 1 or len(set(slices)) != 1:
             raise Unclear("a packet that does not hold exactly one picture")
+        self._lasting.check(told, restart=slices[0].kind in RESTARTS)
         return self._coded(slices[0])
 
     def _coded(self, head: Slice) -> Coded:
@@ -146,8 +156,8 @@ class HevcHeaders:
         first = bits.flag()
         if first == after_first:
             raise Unclear("a picture's slices are out of order")
-        if kind in RESTARTS:
-            bits.flag()
+        if kind in RESTARTS and bits.flag() and self._period >= 0:
+            raise Unclear("a keyframe throws away pictures before it")
         picture = self._pictures.get(bits.golomb())
         sequence = self._sequences.get(picture.sequence) if picture else None
         if picture is None or sequence is None:
@@ -169,10 +179,10 @@ class HevcHeaders:
         return Slice(kind, (unit[1] & 7) - 1, low, picture.sequence, references)
 
 
-def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
+def _units_before_pictures(extradata: bytes) -> Iterator[bytes]:
     if extradata[:1] != b"\1":
         if extradata:
-            yield from (bytes(u) for u in nal_units(extradata, 0) if u[0] >> 1 & 63 in (VPS, SPS, PPS))
+            yield from (bytes(u) for u in nal_units(extradata, 0) if u[0] >> 1 & 63 in BEFORE_PICTURES)
         return
     if len(extradata) < HVCC_BYTES:
         raise Unclear("its parameter sets are cut short")
@@ -185,7 +195,7 @@ def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
             unit, place = extradata[place + 2 : place + 2 + size], place + 2 + size
             if place > len(extradata):
                 raise Unclear("its parameter sets are cut short")
-            if unit[:1] and unit[0] >> 1 & 63 in (VPS, SPS, PPS):
+            if unit[:1] and unit[0] >> 1 & 63 in BEFORE_PICTURES:
                 yield unit
 
 

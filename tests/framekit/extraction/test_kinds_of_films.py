@@ -67,6 +67,14 @@ def test_each_size_of_a_film_that_changes_midway_is_taken(tmp_path):
     assert made.info.sources[0].facts["decoding"].startswith("everything: ")
 
 
+def test_each_size_of_a_film_that_changes_midway_is_taken_out_of_telecine(tmp_path):
+    film = ODD_FILMS["size_changes"](tmp_path)
+    made = extracted(tmp_path / "set", film, every=16, inverse_telecine=True)
+    assert [(row["frame_number"], row["width"]) for row in frames_of(made)] == [
+        (number, 320 if number < 48 else 480) for number in range(0, 96, 16)
+    ]
+
+
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="the ffmpeg program encrypts the film")
 def test_an_encrypted_film_is_said_to_be_so(tmp_path):
     made = extracted(tmp_path / "set", ODD_FILMS["encrypted_mp4"](tmp_path))

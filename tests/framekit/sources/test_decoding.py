@@ -1,17 +1,18 @@
 """Pictures of films are those of a full decode: each odd film and real one, by every sampler."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from framekit.errors import FramekitError
-from framekit.sources.decoding import Approach, film_pictures, timeline_of
+from framekit.sources.decoding import Approach, Look, Picture, film_pictures, timeline_of
 from framekit.sources.frames import Decoded
 from framekit.sources.sampling import Sampling, parse_skip
 from pipelines.demo_film import draw_film
 from tests.films import number_of, numbered_film
-from tests.odd_films import COUNT, NOISE, ODD_FILMS, UNREADABLE
+from tests.odd_films import COUNT, NOISE, ODD_FILMS, RATE, SIZE, UNREADABLE
 from tests.oracles.full_decode import FullDecode
 from tests.oracles.sampled_pictures import differences, sampled_pictures
 
@@ -102,6 +103,59 @@ def test_seconds_count_from_the_stream_s_start(odd_film):
     pictures = list(film_pictures(odd_film("ts_late_clock"), Sampling(every=24), decoded=Decoded()))
     assert [picture.place.seconds for picture in pictures] == pytest.approx([0, 1, 2, 3, 4], abs=1e-3)
     assert pictures[0].place.pts >= 80_000 * 90_000
+
+
+def taken(path: Path, **sampling) -> list[Picture]:
+    return list(film_pictures(path, Sampling(**sampling), decoded=Decoded()))
+
+
+@pytest.mark.parametrize("name", ["ts_clock_restarts", "mpg_clock_restarts", "h264_avi", "mpeg4_avi"])
+def test_time_goes_on_where_a_clock_restarts_or_stands_in_the_order_of_decoding(odd_film, name):
+    path = odd_film(name)
+    pictures = taken(path, every=1)
+    assert [picture.place.seconds for picture in pictures] == pytest.approx(
+        [number / RATE for number in range(COUNT)], abs=1e-3
+    )
+    assert numbers(taken(path, seconds=Fraction(1, 2))) == pytest.approx(list(range(0, COUNT, 12)), abs=1)
+    assert numbers(taken(path, every=1, skip=(parse_skip("-1-end"),))) == list(range(COUNT - RATE))
+
+
+def numbers(pictures: list[Picture]) -> list[int]:
+    found = [picture.place.number for picture in pictures]
+    assert [number_of(picture.image) for picture in pictures] == found
+    return found
+
+
+def test_stamps_stay_the_stream_s_own_where_its_clock_restarts(odd_film):
+    stamps = [picture.place.pts for picture in taken(odd_film("ts_clock_restarts"), every=1)]
+    assert stamps[60:] == stamps[:60]
+
+
+def test_each_part_of_a_film_has_the_pixel_aspect_that_it_states(odd_film):
+    widths = [picture.image.shape[1] for picture in taken(odd_film("aspect_changes"), every=1)]
+    assert widths == [round(SIZE[0] * 16 / 15)] * 60 + [round(SIZE[0] * 64 / 45)] * 60
+
+
+@pytest.mark.parametrize("name", ["size_changes", "aspect_changes", "ts_clock_restarts"])
+def test_inverse_telecine_of_a_film_that_was_joined_runs_through(odd_film, name):
+    decoded = Decoded()
+    sampling, look = Sampling(every=1), Look(inverse_telecine=True)
+    pictures = list(film_pictures(odd_film(name), sampling, decoded=decoded, look=look))
+    assert len(pictures) == decoded.frames == COUNT * 4 // 5
+    seconds = [picture.place.seconds for picture in pictures]
+    assert all(before < after for before, after in pairwise(seconds))
+    assert seconds[-1] == pytest.approx(COUNT / RATE, abs=0.2)
+    shapes = [picture.image.shape for picture in pictures]
+    assert len(set(shapes)) == (1 if name == "ts_clock_restarts" else 2)
+
+
+def test_inverse_telecine_loses_no_keyframe(tmp_path):
+    path = numbered_film(tmp_path / "keys.mkv", COUNT, options={"g": "8", "sc_threshold": "0"})
+    look = Look(inverse_telecine=True)
+    found = list(film_pictures(path, Sampling(keyframes=True), decoded=Decoded(), look=look))
+    late = [number_of(picture.image) - 8 * key for key, picture in enumerate(found)]
+    assert len(late) == COUNT // 8
+    assert set(late) == {0, 1}
 
 
 def test_a_damaged_film_gives_what_a_tolerant_full_decode_gives(tmp_path):

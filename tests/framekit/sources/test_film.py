@@ -1,9 +1,11 @@
 from fractions import Fraction
 
+import cv2
+import numpy as np
 import pytest
 
 from framekit.errors import FramekitError
-from framekit.sources.film import read_facts
+from framekit.sources.film import OTHER_FILES, open_film, read_facts
 from tests.films import numbered_film
 
 
@@ -36,6 +38,37 @@ def test_what_is_no_film_is_said_in_one_line(tmp_path, name, content, words):
         read_facts(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ffconcat version 1.0\nfile 'other.mp4'\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.ts\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    ],
+)
+def test_files_that_have_others_read_are_refused(tmp_path, content):
+    numbered_film(tmp_path / "other.mp4", 3)
+    path = tmp_path / "list.mp4"
+    path.write_text(content)
+    with pytest.raises(FramekitError, match="a list of other files"):
+        read_facts(path)
+
+
+def test_a_pattern_of_names_is_refused(tmp_path):
+    path = tmp_path / "%d.png"
+    path.write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    path.with_name("1.png").write_bytes(path.read_bytes())
+    with pytest.raises(FramekitError, match="not a film"):
+        read_facts(path)
+
+
+@pytest.mark.parametrize("name", ["a.sub", "a.mov", "a.mpd", "a.m3u8"])
+def test_no_reader_of_other_files_gets_a_film(tmp_path, name):
+    numbered_film(tmp_path / "plain.mkv", 3).rename(tmp_path / name)
+    with open_film(tmp_path / name) as (container, _):
+        assert not set(container.format.name.split(",")) & OTHER_FILES
 
 
 def test_names_that_look_like_something_else_are_files(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ import random
 from functools import partial
 from pathlib import Path
 
+import av
+import av.error
 import numpy as np
 import pytest
 
@@ -80,6 +82,50 @@ def undefined(path: Path, numbers: list[int], taken: dict[int, TakenFrame]) -> f
         for number in numbers
         if any(not np.array_equal(taken[number].image, other[number].image) for other in others)
     )
+
+
+def scratched(film: Path, chance: random.Random) -> bytes:
+    """Write ones over a stretch of one packet, well behind its headers."""
+    data = bytearray(film.read_bytes())
+    with av.open(str(film)) as container:
+        large = [bytes(packet) for packet in container.demux(video=0) if packet.size > 200]
+    packet = chance.choice(large)
+    place = data.index(packet) + chance.randrange(60, len(packet) - 60)
+    data[place : place + 40] = b"\xff" * 40
+    return bytes(data)
+
+
+def told(path: Path) -> bool:
+    """Whether the decoder says of itself that something is damaged."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.options = {"err_detect": "explode"}
+        try:
+            return not [*container.decode(stream)]
+        except av.error.InvalidDataError:
+            return True
+
+
+def test_damage_in_hevc_looks_the_same_whatever_is_sampled(tmp_path):
+    """Its decoder leaves what it can't decode as the memory was; that it says so when asked is made use of.
+
+    Where a picture's data seem to end early it says nothing: what is missing then has no right answer.
+    """
+    film, path = FILMS["hevc.mkv"](tmp_path), tmp_path / "damaged.mkv"
+    compared = 0
+    for seed in range(60):
+        path.write_bytes(scratched(film, random.Random(seed)))
+        timeline, _ = timeline_of(path)
+        if timeline is None or not told(path):
+            continue
+        compared += 1
+        whole = sampled_pictures(path, Sampling(every=1), Approach()).pictures
+        for step, threads in ((1, 1), (3, 1), (5, 2), (7, 2)):
+            approach = Approach(timeline=timeline, threads=threads)
+            for picture in sampled_pictures(path, Sampling(every=step), approach).pictures:
+                number = picture.place.number
+                assert np.array_equal(picture.image, whole[number].image), (seed, step, threads, number)
+    assert compared > 2
 
 
 def batch(film: Path, folder: Path, seeds: range) -> list[str]:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from framekit.errors import FramekitError
+from framekit.sources.film import read_facts
 from framekit.sources.picture import matrix_of, quarter_turns, square_size, to_rgb
 from tests.films import numbered_frame, write_film
+from tests.odd_films import MIRRORS, with_matrix
 from tests.oracles.yuv import yuv_planes
 
 LEVELS = (0, 60, 128, 200, 255)
@@ -192,6 +194,36 @@ def test_a_circle_stored_in_oblong_pixels_comes_out_round(tmp_path, aspect, widt
 )
 def test_rotation_is_whole_quarter_turns_and_nonsense_is_none(degrees, turns):
     assert quarter_turns(degrees) == turns
+
+
+def shown(image: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """Each pixel put where a display matrix (ISO 14496-12 8.3.2) takes it, beginning at the top left."""
+    a, b, c, d = matrix
+    rows, columns = np.indices(image.shape[:2])
+    x, y = a * columns + c * rows, b * columns + d * rows
+    x, y = x - x.min(), y - y.min()
+    placed = np.zeros((y.max() + 1, x.max() + 1, 3), image.dtype)
+    placed[y, x] = image
+    return placed
+
+
+ONE = (-1, 1)
+MATRICES = [(a, 0, 0, d) for a in ONE for d in ONE] + [(0, b, c, 0) for b in ONE for c in ONE]
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_a_display_matrix_turns_and_mirrors(tmp_path, matrix):
+    plain = write_film(tmp_path / "plain.mp4", [numbered_frame(5)], options={"qp": "1"})
+    seen = to_rgb(first_frame(plain))
+    turned = to_rgb(first_frame(with_matrix(plain, matrix)))
+    assert np.array_equal(turned, shown(seen, matrix))
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_the_facts_of_a_mirrored_film_have_the_size_of_its_pictures(odd_film, name):
+    facts = read_facts(odd_film(name))
+    image = to_rgb(first_frame(odd_film(name)))
+    assert image.shape == (facts.height, facts.width, 3)
 
 
 def test_a_real_rotated_film_stands_upright(real_data):

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from framekit.sources.sampling import (
+    Clock,
     FrameTime,
     Sampling,
     Skip,
@@ -19,7 +20,7 @@ from framekit.sources.sampling import (
     sampler,
 )
 from framekit.sources.scenes import Shot
-from tests.oracles.sampling import sampled, times_of
+from tests.oracles.sampling import rising, sampled, times_of
 
 RATES = [Fraction(12), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60)]
 
@@ -164,6 +165,50 @@ def test_containers_that_round_timestamps_give_the_same_frames(tmp_path, contain
     frames = [FrameTime(n, (pts - first) * base, key) for n, (pts, base, key) in enumerate(stamps)]
     assert len(frames) == 100
     assert take(Sampling(seconds=24 / rate), frames) == [0, 24, 48, 72, 96]
+
+
+stamps = st.lists(st.none() | st.fractions(-3, 9, max_denominator=48), max_size=60)
+
+
+def clocked(stamped: Sequence[Fraction | None], rate: Fraction | None = None) -> list[Fraction | None]:
+    clock = Clock(rate)
+    return [clock.time(stamp) for stamp in stamped]
+
+
+@given(stamps, st.none() | st.sampled_from(RATES))
+def test_times_rise_and_are_what_the_oracle_says(stamped, rate):
+    seconds = clocked(stamped, rate)
+    assert seconds == rising(stamped, 1 / (rate or Fraction(25)))
+    known = [time for time in seconds if time is not None]
+    assert all(before < after for before, after in pairwise(known))
+    assert all(time is None for time in seconds[: len(seconds) - len(known)])
+
+
+@given(films(), st.fractions(-99, 99), st.sampled_from(RATES))
+def test_stamps_that_rise_are_times_as_they_are(film, start, rate):
+    seconds = times_of(film, None)
+    assert clocked([start + time for time in seconds], rate) == seconds
+
+
+@given(st.lists(st.integers(30, 90), min_size=1, max_size=5), st.integers(0, 99), st.sampled_from(RATES))
+def test_a_clock_that_restarts_goes_on_frame_by_frame(parts, start, rate):
+    stamped = [start + (100 + number) / rate for frames in parts for number in range(100 + frames)]
+    assert clocked(stamped, rate) == [number / rate for number in range(len(stamped))]
+
+
+@given(st.lists(st.integers(0, 7), min_size=50, max_size=200), st.sampled_from(RATES))
+def test_stamps_out_of_order_or_twice_make_a_film_no_longer(late, rate):
+    seconds = clocked([(number - by) / rate for number, by in enumerate(late)], rate)
+    assert all(abs(time * rate - number) <= 20 for number, time in enumerate(seconds))
+
+
+def test_a_pause_stays_and_frames_without_a_stamp_last_as_long_as_others():
+    rate = Fraction(10)
+    stamped = [None, None, 5, Fraction("5.1"), None, 60, None]
+    assert clocked(stamped, rate) == [
+        *(None, None, Fraction("0.2"), Fraction("0.3"), Fraction("0.4")),
+        *(Fraction("55.2"), Fraction("55.3")),
+    ]
 
 
 def test_films_without_timestamps_go_by_number_and_rate():

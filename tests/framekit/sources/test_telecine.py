@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from framekit.sources.frames import Mark, mark_of
 from framekit.sources.telecine import NTSC, find_pulldown, without_telecine
 from tests.films import filtered
 
@@ -163,6 +164,46 @@ def test_inverse_telecine_of_a_real_film(real_data):
     assert find_pulldown(found) is None
     assert (int(found[9].colorspace), found[9].color_range) == (int(video[9].colorspace), 1)
     assert found[-1].pts <= video[-1].pts
+
+
+def test_a_film_that_changes_its_size_is_begun_anew_there():
+    original = film(range(40))
+    small, large = telecined(original), []
+    for place, frame in enumerate(telecined(original)):
+        large.append(frame.reformat(width=640, height=480, interpolation="POINT"))
+        large[-1].pts = len(small) + place
+        large[-1].time_base = small[0].time_base
+    found = list(without_telecine(iter(small + large)))
+    assert [frame.width for frame in found] == [320] * 40 + [640] * 40
+    assert min(psnr(*pair) for pair in zip(original, found[:40], strict=True)) > 60
+    assert (np.diff([frame.pts for frame in found]) > 0).all()
+    assert found[40].pts == len(small)
+
+
+@pytest.mark.parametrize("other", ["yuv422p", "yuv420p10le"])
+def test_a_film_that_changes_its_format_is_begun_anew_there(other):
+    video = repeated(film(range(40)))
+    changed = [frame.reformat(format=other) if n >= 25 else frame for n, frame in enumerate(video)]
+    assert len(list(without_telecine(iter(changed)))) == 40
+
+
+def test_frames_without_times_go_on_through_a_change_of_size():
+    video = repeated(film(range(40)))
+    video = [frame if n < 25 else frame.reformat(width=160, height=120) for n, frame in enumerate(video)]
+    for frame in video:
+        frame.pts = None
+    stamps = [frame.pts for frame in without_telecine(iter(video))]
+    assert (np.diff(stamps) > 0).all()
+
+
+@pytest.mark.parametrize("key", range(10))
+def test_a_keyframe_that_is_left_out_is_stood_for_by_the_next_one(key):
+    video = film(n - (n + 1) // 5 for n in range(50))  # every fifth repeats the one before
+    for place, frame in enumerate(video):
+        frame.opaque = [Mark(place == key)]
+    marked = [place for place, frame in enumerate(without_telecine(iter(video))) if mark_of(frame).keyframe]
+    kept = [place for place in range(50) if place % 5 != 4]
+    assert marked == [next(number for number, place in enumerate(kept) if place >= key)]
 
 
 def test_nothing_comes_of_nothing():

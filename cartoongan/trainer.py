@@ -155,7 +155,8 @@ def plan(
     run = Path(out)
     device = pick_device(options.device)
     newest = _resume_point(run, resume=resume)
-    cartoon_set, photo_set = framekit.manifest.open(cartoons), framekit.manifest.open(photos)
+    # Of a dataset that is split, the test side is kept for measuring.
+    cartoon_set, photo_set = framekit.manifest.open(cartoons).train, framekit.manifest.open(photos).train
     check_data(cartoon_set, photo_set, options)
     per_epoch = -(-len(photo_set) // options.batch_size)
     init_steps = _init_steps(options, per_epoch)

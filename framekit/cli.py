@@ -11,13 +11,17 @@ import click
 
 from framekit import __version__
 from framekit.errors import printable
-from framekit.options import ExtractOptions
+from framekit.options import ExtractOptions, Limits
 from framekit.terminal.commands import Program, print_json, say
 from framekit.terminal.flags import flags_of
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from framekit.extraction.extract import Extraction
     from framekit.extraction.plan import Plan
+    from framekit.extraction.settling import Settled
+    from framekit.extraction.splitting import By
 
 DATASET = click.Path(path_type=Path)
 
@@ -91,6 +95,104 @@ def extract(
 
 @main.command()
 @click.argument("dataset", type=DATASET)
+@flags_of(Limits, into="limits", shorter={"dedup_distance": "--distance"}, defaults=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def dedup(dataset: Path, limits: Limits, as_json: bool) -> None:
+    """Decide again what is left out, from what is stored: near-duplicates and all other limits.
+
+    Limits that are not given stay as the dataset has them. No film is decoded.
+
+    \b
+    framekit dedup dataset --distance 4
+    framekit dedup dataset --leave-out 'blockiness>3' --leave-out 'crop.sharpness<20'
+    """
+    from framekit.extraction.settling import decide_again
+
+    _tell(decide_again(dataset, limits), as_json=as_json)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.option(
+    "--by",
+    type=click.Choice(["film", "scene", "duplicate-group"]),
+    default="scene",
+    show_default=True,
+    help="What stays together. By scene, films are decoded once to find their shots.",
+)
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the frames to test with.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def split(*, dataset: Path, by: By, test: float, seed: int, as_json: bool) -> None:
+    """Split a dataset into a train and a test side, so that nothing near-identical stands on both.
+
+    Frames keep their sides when sources are added.
+
+    \b
+    framekit split dataset --by scene --test 0.1
+    framekit split dataset --by film
+    """
+    from framekit.extraction.settling import split as run
+    from framekit.extraction.splitting import Spec
+
+    _tell(run(dataset, Spec(by, test, seed)), as_json=as_json)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.argument("items", nargs=-1)
+@click.option("--keep", "word", flag_value="keep", help="Keep them, whatever rules say.")
+@click.option("--drop", "word", flag_value="drop", help="Leave them out.")
+@click.option("--undo", "word", flag_value="undo", help="Take back what persons said: rules count again.")
+@click.option("--reason", default="by hand", show_default=True, help="Why.")
+@click.option("--by", default=None, help="Who.  [default: the user's name]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def decide(
+    *,
+    dataset: Path,
+    items: tuple[str, ...],
+    word: str | None,
+    reason: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Keep frames or crops, or leave them out, by their ids; without --keep, --drop or --undo, show why.
+
+    \b
+    framekit decide dataset ponyo-0a1b2c3d:1200 --drop --reason 'channel logo'
+    framekit decide dataset ponyo-0a1b2c3d:1200#2 --undo
+    framekit decide dataset ponyo-0a1b2c3d:1200
+    """
+    import getpass
+
+    from framekit.manifest import decide as put_down
+    from framekit.manifest import history
+
+    if word:
+        keep = {"keep": True, "drop": False, "undo": None}[word]
+        put_down(dataset, items, keep=keep, reason=reason, by=by or getpass.getuser())
+    said = [decision for item in items for decision in history(dataset, item)]
+    if as_json:
+        words = [decision._asdict() | {"at": decision.at and decision.at.isoformat()} for decision in said]
+        print_json({"dataset": str(dataset), "decisions": words})
+        return
+    for decision in said:
+        kept = {True: "keep", False: "leave out", None: "undo"}[decision.keep]
+        when = f" at {decision.at:%Y-%m-%d %H:%M:%S} UTC" if decision.at else ""
+        like = f" (like {decision.because_of})" if decision.because_of else ""
+        click.echo(printable(f"{decision.item}: {kept}: {decision.reason}{like}, by {decision.by}{when}"))
+    if not said:
+        click.echo("nothing was decided about these: they are in")
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def audit(dataset: Path, as_json: bool) -> None:
     """Say what a dataset holds, what was left out and why, and what is worth doing.
@@ -132,6 +234,28 @@ def verify(dataset: Path, as_json: bool) -> None:
             click.echo(printable(fault))
         click.echo(f"{len(faults)} faults" if faults else f"no faults; digest {manifest.digest}")
     sys.exit(1 if faults else 0)
+
+
+def _tell(settled: Settled, *, as_json: bool) -> None:
+    if as_json:
+        print_json(settled.as_json())
+        return
+    totals, name = settled.info.totals, printable(settled.root)
+    click.echo(
+        f"{totals['pairs']:,} pairs from {totals['frames_kept']:,} of {totals['frames_sampled']:,} frames"
+    )
+    if settled.dropped:
+        click.echo(_left_out(settled.dropped))
+    sides = settled.sides
+    if sides:
+        click.echo("split: " + ", ".join(f"{count:,} pairs {side}" for side, count in sides.items()))
+    for note in settled.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"next: framekit audit {name}")
+
+
+def _left_out(dropped: Counter[str]) -> str:
+    return "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
 
 
 def _look_over(sources: tuple[str, ...], options: ExtractOptions, *, as_json: bool) -> NoReturn:
@@ -178,9 +302,8 @@ def _film_lines(facts: dict[str, Any], stated: int) -> Iterator[str]:
         f"rotation {facts['rotation']}"
     )
     if "decoding" in facts:
-        samples = (
-            "as many as it has shots or keyframes" if facts["samples"] is None else f"{facts['samples']:,}"
-        )
+        count, about = facts["samples"], "about " if facts["decoding"].startswith("everything") else ""
+        samples = "known when decoded" if count is None else f"{about}{count:,}"
         yield f"decodes {facts['decoding']}; samples: {samples}"
     if facts.get("letterbox"):
         yield f"black bars: keeps {facts['letterbox']} (width:height:x:y)"
@@ -198,7 +321,7 @@ def _print_extraction(made: Extraction) -> None:
     if made.done_before:
         click.echo(f"{made.done_before:,} shards were done already and kept")
     if made.dropped:
-        click.echo("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in made.dropped.most_common()))
+        click.echo(_left_out(made.dropped))
     for note in made.notes:
         click.echo(f"note: {note}")
     for problem in made.problems:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from framekit.errors import FramekitError
+from framekit.images.rules import Condition, Rule, parse_rule
 from framekit.sources.sampling import Sampling, parse_skip
 
 WAYS_TO_SAMPLE = ("every", "seconds", "count", "keyframes", "scenes")
@@ -15,10 +17,88 @@ EVERY = 50
 LETTERBOX = re.compile(r"auto|off|[1-9]\d{0,4}:[1-9]\d{0,4}:\d{1,5}:\d{1,5}", re.ASCII)
 
 
-class ExtractOptions(BaseModel):
-    """Everything that decides the bytes of a dataset, beside its sources."""
+TEXT_ALONE = 4.0
+"""Entropy of luma in bits below which a picture with text shows little else. Real pictures with text had 5.98
+and more: subtitles over a scene are no credits."""
+
+
+def _rule(text: str) -> Rule:
+    try:
+        return parse_rule(text)
+    except FramekitError as error:
+        raise ValueError(str(error)) from None
+
+
+class Limits(BaseModel):
+    """What is left out of a dataset. From what is stored it can be decided again without any film."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dedup_distance: int = Field(
+        6,
+        ge=0,
+        le=64,
+        description="Frames whose hashes differ in at most this many of 64 bits, and whose colours agree, "
+        "are near-duplicates.",
+    )
+    pan_overlap: float = Field(
+        0.7,
+        ge=0.35,
+        le=1,
+        allow_inf_nan=False,
+        description="A frame that shows at least this share of an earlier one, seen through a moved camera, "
+        "is a near-duplicate.",
+    )
+    min_contrast: float = Field(
+        6.0,
+        ge=0,
+        le=128,
+        description="Leave out frames whose luma deviates less than this: black, white.",
+    )
+    max_fade: float = Field(
+        0.5, ge=0, le=1, description="Leave out frames that have faded further than this to black or white."
+    )
+    max_dissolve: float = Field(
+        1.0, ge=0, le=1, description="Leave out frames that mix two shots to more than this share."
+    )
+    max_text: float = Field(
+        0.002,
+        ge=0,
+        le=1,
+        description="Leave out frames with a larger share than this under lines of text and little else: "
+        "credits.",
+    )
+    leave_out: tuple[str, ...] = Field(
+        (),
+        description="Leave out frames or crops by any measure: 'noise>6', 'crop.sharpness<20'. "
+        "May be repeated.",
+    )
+
+    @field_validator("leave_out")
+    @classmethod
+    def _readable_rules(cls, leave_out: tuple[str, ...]) -> tuple[str, ...]:
+        for text in leave_out:
+            _rule(text)
+        return leave_out
+
+    def frame_rules(self) -> list[Rule]:
+        """What leaves a frame out, in the order in which reasons are told."""
+        credits = Condition("text", ">", self.max_text), Condition("entropy", "<", TEXT_ALONE)
+        return [
+            Rule("flat", (Condition("contrast", "<", self.min_contrast),)),
+            Rule("fade", (Condition("fade", ">", self.max_fade),)),
+            Rule("dissolve", (Condition("dissolve", ">", self.max_dissolve),)),
+            Rule("credits", credits),
+            *(rule for rule in map(_rule, self.leave_out) if not rule.of_crops),
+        ]
+
+    def crop_rules(self) -> list[Rule]:
+        """What leaves a crop out of a frame that is kept."""
+        return [rule for rule in map(_rule, self.leave_out) if rule.of_crops]
+
+
+class ExtractOptions(Limits):
+    """Everything that decides the bytes of a dataset, beside its sources."""
 
     every: int | None = Field(
         EVERY, ge=1, description="Take frames 0, N, 2N, … of a film. Image folders give every picture."
@@ -58,21 +138,20 @@ class ExtractOptions(BaseModel):
     )
     smooth: bool = Field(True, description="Store the edge-smoothed half of each pair; photos do without.")
     encoding: str = Field("png", description="How pictures are stored: png, jpeg[:Q] or webp[:Q].")
-    dedup_distance: int = Field(
-        6,
-        ge=0,
-        le=64,
-        description="Frames whose hashes differ in at most this many of 64 bits are near-duplicates.",
-    )
     hash: Literal["phash", "dhash", "whash", "average"] = Field("phash", description="Perceptual hash.")
-    min_contrast: float = Field(
-        4.0,
-        ge=0,
-        le=128,
-        description="Leave out frames whose luma deviates less than this: black, white, fades.",
-    )
     style: str | None = Field(None, max_length=200, description="Name of the style, kept with every pair.")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the random crops.")
+    tagger: str | None = Field(
+        None,
+        max_length=1000,
+        description="Tell what frames show by an image tagger: a folder with model.onnx and "
+        "selected_tags.csv, or its name on the Hugging Face hub, as SmilingWolf/wd-vit-tagger-v3.",
+    )
+    content_table: str | None = Field(
+        None,
+        max_length=1000,
+        description="CSV file that says which tags mean people, animals, scenery, city, greenery.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -18,7 +18,7 @@ ROOMS = {
     "terminal": {"errors", "validating"},
     "images": {"errors"},
     "sources": {"errors"},
-    "options": {"images", "sources"},
+    "options": {"errors", "images", "sources"},
     "manifest": {"errors", "files", "validating", "terminal", "images"},
     "extraction": {"errors", "files", "terminal", "images", "options", "sources", "manifest"},
     "audit": {"errors", "manifest"},

@@ -42,6 +42,8 @@ class Figures:
         pairs: Pairs that are left in.
         dropped: Frames left out, by reason, most frequent first.
         groups: Pairs by content group (subfolder of photos); empty for films.
+        content: Kept frames that show each content group, by an image tagger; None where none was asked.
+        split: Pairs on each side of the split; None where the dataset is not split.
         quantiles: For each measure its 0, 5, 25, 50, 75, 95 and 100 % quantiles over kept frames.
         sources: What each source gave, in order.
         problems: One line for each source that failed in whole or in part.
@@ -54,6 +56,8 @@ class Figures:
     pairs: int
     dropped: dict[str, int]
     groups: dict[str, int]
+    content: dict[str, int] | None
+    split: dict[str, int] | None
     quantiles: dict[str, list[float]]
     sources: list[SourceFigures]
     problems: list[str]
@@ -66,7 +70,7 @@ class Figures:
 
 def measure_dataset(manifest: Manifest) -> Figures:
     """Count and measure a dataset."""
-    frames = manifest.frames(["frame_id", "source", *MEASURES])
+    frames = manifest.frames(["frame_id", "source", "content", *MEASURES])
     pairs = manifest.pairs(["source", "group"])
     per_source = _by_source(manifest, frames, pairs)
     dropped: Counter[str] = Counter()
@@ -81,11 +85,20 @@ def measure_dataset(manifest: Manifest) -> Figures:
         pairs=pairs.num_rows,
         dropped=dict(dropped.most_common()),
         groups=dict(groups.most_common()),
+        content=_content(frames["content"].to_pylist(), kept),
+        split=manifest.sides if manifest.info.split else None,
         quantiles={name: _quantiles(frames[name].to_numpy()[kept]) for name in MEASURES if kept.any()},
         sources=per_source,
         problems=[f"{problem.path}: {problem.what}" for problem in manifest.info.problems],
         finished=manifest.info.finished,
     )
+
+
+def _content(content: list[list[str] | None], kept: np.ndarray) -> dict[str, int] | None:
+    told = [groups for groups, stays in zip(content, kept, strict=True) if stays and groups is not None]
+    if not told and kept.any():
+        return None
+    return dict(Counter(group for groups in told for group in groups).most_common())
 
 
 def _by_source(manifest: Manifest, frames: pa.Table, pairs: pa.Table) -> list[SourceFigures]:

@@ -25,6 +25,13 @@ def _lines(figures: Figures) -> Iterator[str]:
         yield "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in figures.dropped.items())
     if figures.groups:
         yield "groups: " + ", ".join(f"{count:,} {group}" for group, count in figures.groups.items())
+    if figures.content is None:
+        yield "content: not measured; framekit extract --tagger tells people, animals and scenery apart"
+    elif figures.content:
+        shares = (f"{group} in {count / figures.kept:.0%}" for group, count in figures.content.items())
+        yield "content: " + ", ".join(shares) + " of the frames"
+    if figures.split:
+        yield "split: " + ", ".join(f"{count:,} pairs {side}" for side, count in figures.split.items())
     yield ""
     width = min(LONGEST_NAME, max((len(s.id) for s in figures.sources), default=6))
     yield f"{'source':{width}}  sampled    kept   pairs  left out"

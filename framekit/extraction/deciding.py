@@ -1,40 +1,183 @@
-"""What the rules leave out of a dataset: reasons found while sampling, and near-duplicates over all of it."""
+"""What the rules leave out of a dataset, from what is stored of its frames and crops alone."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from framekit.extraction.segment import DUPLICATE
+from framekit.errors import FramekitError
+from framekit.extraction.samples import runs_by
+from framekit.extraction.segment import DUPLICATE, EMPTY, SMALL
 from framekit.images.duplicates import group_near_identical, sharpest_of_groups
+from framekit.images.likeness import SIZE
+from framekit.images.motion import Move
+from framekit.images.rules import CROP_MEASURES, FRAME_MEASURES, QUALITY, left_out
+from framekit.images.runs import Seen
 from framekit.manifest.decisions import drop
+from framekit.manifest.reading import Manifest
+from framekit.manifest.schema import ShardInfo
+from framekit.options import Limits
+
+NOT_CUT = "not cut yet"
+"""A frame that these limits take and those of the extraction did not: it has no pairs."""
+CROP_PLACE = ("crop_x", "crop_y", "crop_size", "scale")
+UNCUTTABLE = (SMALL, EMPTY)
 
 
-def rule_decisions(frames: pa.Table, max_distance: int) -> list[dict[str, Any]]:
-    """Decision rows for frames that gave no pairs, and for near-duplicates among those that did.
+class Frames(NamedTuple):
+    """What is stored of N frames and decides about them, in source order.
+
+    Attributes:
+        ids: frame_ids.
+        segments: (N,) int64, number of the shard that each stands in.
+        hashes: (N,) uint64.
+        signatures: (N, 432) uint8.
+        measures: (N,) float of each measure; NaN where there is none.
+        cut: (N,) objects: None where pairs were cut, else why not.
+    """
+
+    ids: list[str]
+    segments: np.ndarray
+    hashes: np.ndarray
+    signatures: np.ndarray
+    measures: dict[str, np.ndarray]
+    cut: np.ndarray
+
+
+def rule_decisions(manifest: Manifest, limits: Limits) -> Iterator[dict[str, Any]]:
+    """Decision rows for the frames and crops of a dataset that `limits` leave out.
+
+    With the limits of its extraction, what was a held drawing then is one again, so that every frame that is
+    kept has pairs. With others a frame may be wanted that has none: it is left out as `not cut yet`.
+
+    Raises:
+        FramekitError: The dataset is damaged.
+    """
+    frames = stored_frames(manifest)
+    yield from frame_decisions(frames, limits)
+    yield from _crop_decisions(manifest, limits)
+
+
+def stored_frames(manifest: Manifest) -> Frames:
+    """Read what decides about the frames of a dataset."""
+    table = manifest.frames(["frame_id", "hash", "signature", "reason", *FRAME_MEASURES])
+    shards = sorted((shard for shard in manifest.info.shards if shard.path.startswith("frames/")), key=_path)
+    segments = np.repeat(np.arange(len(shards)), [shard.rows for shard in shards])
+    signatures = b"".join(table["signature"].to_pylist())
+    if len(segments) != table.num_rows or len(signatures) != table.num_rows * SIZE:
+        advice = "see what is damaged with: framekit verify"
+        raise FramekitError("its frames are not what was written", where=manifest.root, advice=advice)
+    return Frames(
+        ids=table["frame_id"].to_pylist(),
+        segments=segments,
+        hashes=table["hash"].to_numpy(),
+        signatures=np.frombuffer(signatures, np.uint8).reshape(-1, SIZE),
+        measures={name: _floats(table[name]) for name in FRAME_MEASURES},
+        cut=np.array(table["reason"].to_pylist(), object),
+    )
+
+
+def frame_decisions(frames: Frames, limits: Limits) -> Iterator[dict[str, Any]]:
+    """Decision rows for the frames that `limits` leave out."""
+    reasons = left_out(frames.measures, limits.frame_rules(), len(frames.ids))
+    stands_for = duplicates(frames, reasons != None, limits)  # noqa: E711 - element by element
+    for position, id_ in enumerate(frames.ids):
+        reason, kept = reasons[position], stands_for[position]
+        if reason is not None:
+            yield drop(id_, reason, by=_rule(reason))
+        elif kept != position:
+            yield drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=frames.ids[kept])
+        elif (cut := frames.cut[position]) is not None:
+            reason = cut if cut in UNCUTTABLE else NOT_CUT
+            yield drop(id_, reason, by=_rule(reason))
+
+
+def duplicates(frames: Frames, gone: np.ndarray, limits: Limits) -> np.ndarray:
+    """The position of the frame that stands for each frame, its own where it stands for itself.
+
+    First runs of neighbours within a segment, then groups over the whole dataset among what came through.
 
     Args:
-        frames: Rows of `schema.FRAMES` in source order, with frame_id, hash, sharpness, reason, duplicate_of.
-        max_distance: Bits in which hashes of near-duplicates may differ.
+        frames: In source order.
+        gone: (N,) bool: frames that a reason of their own leaves out.
+        limits: Distance and overlap.
+
+    Returns:
+        (N,) int64.
     """
-    with_pairs = frames.filter(pc.is_null(frames["reason"]))
-    ids = with_pairs["frame_id"].to_pylist()
-    firsts = group_near_identical(with_pairs["hash"].to_numpy(), max_distance)
-    chosen = sharpest_of_groups(firsts, with_pairs["sharpness"].to_numpy())
-    stands_for = {ids[i]: ids[chosen[i]] for i in np.flatnonzero(chosen != np.arange(len(ids)))}
-    rows = []
-    without_pairs = frames.filter(pc.is_valid(frames["reason"])).select(
-        ["frame_id", "reason", "duplicate_of"]
+    sharpness = frames.measures["sharpness"]
+    of_runs = sharpest_of_groups(first_of_runs(frames, gone, limits), sharpness)
+    uncuttable = np.isin(frames.cut.astype(str), UNCUTTABLE)
+    through = np.flatnonzero((of_runs == np.arange(len(of_runs))) & ~gone & ~uncuttable)
+    firsts = group_near_identical(
+        frames.hashes[through], limits.dedup_distance, signatures=frames.signatures[through]
     )
-    for row in without_pairs.to_pylist():
-        kept = stands_for.get(row["duplicate_of"], row["duplicate_of"])  # never one that is left out itself
-        rows.append(drop(row["frame_id"], row["reason"], by=_rule(row["reason"]), because_of=kept))
-    return rows + [
-        drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=kept) for id_, kept in stands_for.items()
-    ]
+    of_groups = np.arange(len(of_runs))
+    of_groups[through] = through[sharpest_of_groups(firsts, sharpness[through])]
+    return of_groups[of_runs]
+
+
+def first_of_runs(frames: Frames, gone: np.ndarray, limits: Limits) -> np.ndarray:
+    """(N,) int64: the position of the first of each frame's run."""
+    moves = zip(*(frames.measures[name].tolist() for name in ("pan_x", "pan_y", "zoom")), strict=True)
+    rows = zip(frames.hashes.tolist(), frames.signatures, moves, gone.tolist(), frames.segments, strict=True)
+    firsts: list[int] = []
+    segment, runs = None, runs_by(limits)
+    for position, (hash_, signature, move, alone, of) in enumerate(rows):
+        if of != segment:
+            segment, runs = of, runs_by(limits)
+        moved = Move(*move) if move[2] == move[2] else None  # NaN where there is none
+        starts = runs.starts_with(Seen(hash_, signature, moved, alone))
+        firsts.append(position if starts else firsts[-1])
+    return np.array(firsts, np.int64)
+
+
+def _crop_decisions(manifest: Manifest, limits: Limits) -> Iterator[dict[str, Any]]:
+    rules = limits.crop_rules()
+    if not rules:
+        return
+    table = manifest.undecided.pairs(["pair_id", "frame_id", "source", *CROP_PLACE, *QUALITY])
+    measures = {name: _floats(table[name]) for name in QUALITY}
+    measures["overlay"] = _overlaid(manifest, table)
+    assert set(measures) == set(CROP_MEASURES)
+    reasons = left_out(measures, rules, table.num_rows)
+    for id_, reason in zip(table["pair_id"].to_pylist(), reasons, strict=True):
+        if reason is not None:
+            yield drop(id_, reason, by=_rule(reason))
+
+
+def _overlaid(manifest: Manifest, pairs: pa.Table) -> np.ndarray:
+    """(N,) share of each crop that lies under its film's static overlay."""
+    boxes = {source.id: source.facts.get("overlay") for source in manifest.info.sources}
+    shares = np.zeros(pairs.num_rows)
+    if not any(boxes.values()):
+        return shares
+    sizes = {row.pop("frame_id"): row for row in manifest.frames(["frame_id", "width", "height"]).to_pylist()}
+    for position, crop in enumerate(pairs.select(["frame_id", "source", *CROP_PLACE]).to_pylist()):
+        box, size = boxes.get(crop["source"]), sizes[crop["frame_id"]]
+        if box:
+            across = _common(crop["crop_x"], crop["crop_size"], box[0], box[2], size["width"] * crop["scale"])
+            down = _common(crop["crop_y"], crop["crop_size"], box[1], box[3], size["height"] * crop["scale"])
+            shares[position] = across * down / crop["crop_size"] ** 2
+    return shares
+
+
+def _common(start: int, side: int, box_start: float, box_side: float, whole: float) -> float:
+    """Pixels along one side that a crop shares with a box, which is given in shares of the whole."""
+    return max(0.0, min(start + side, (box_start + box_side) * whole) - max(start, box_start * whole))
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    floats: np.ndarray = pc.fill_null(column, float("nan")).to_numpy().astype(np.float64)
+    return floats
+
+
+def _path(shard: ShardInfo) -> str:
+    return shard.path
 
 
 def _rule(reason: str) -> str:

@@ -40,6 +40,7 @@ def run_segments(
     *,
     workers: int,
     hwaccel: str | None = None,
+    tagger: Path | None = None,
     on_frames: OnFrames,
 ) -> Iterator[Outcome]:
     """Run `extract_segment` on each; gives every segment with its error or None, in the order they end.
@@ -51,13 +52,14 @@ def run_segments(
         workers: Processes; with 1 everything runs in this one. A film that is alone runs in this one too, and
             its decoder has as many threads: never both.
         hwaccel: Kind of device to decode on, or None.
+        tagger: Folder of the image tagger that the options ask for.
         on_frames: For progress.
     """
     if workers > 1 and len(segments) > 1:
-        extract = partial(_work, options, root, Approach(hwaccel=hwaccel))
+        extract = partial(_work, options, root, Approach(hwaccel=hwaccel), tagger=tagger)
         return _in_a_pool(segments, extract, min(workers, len(segments)), on_frames)
     approach = Approach(hwaccel=hwaccel, threads=min(workers, MOST_THREADS))
-    return _in_this_process(segments, partial(_extract, options, root, approach), on_frames)
+    return _in_this_process(segments, partial(_extract, options, root, approach, tagger=tagger), on_frames)
 
 
 def default_workers() -> int:
@@ -71,10 +73,12 @@ def _extract(
     approach: Approach,
     segment: Segment,
     on_frames: Callable[[int], None],
+    *,
+    tagger: Path | None,
 ) -> None:
     from framekit.extraction.segment import extract_segment
 
-    extract_segment(segment, options, root, on_frames, approach=approach)
+    extract_segment(segment, options, root, on_frames, approach=approach, tagger=tagger)
 
 
 def _in_this_process(
@@ -127,7 +131,7 @@ def _in_a_pool(
         for segment in suspects:
             if (yield from _one_pool(deque([segment]), work, 1, on_frames)):
                 what = "a worker process died over it (a crash in the decoder, or out of memory)"
-                advice = "run again with --workers 1, or leave it out"
+                advice = "leave it out"
                 yield segment, FramekitError(what, where=segment.source.path, advice=advice)
 
 
@@ -226,7 +230,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(options: ExtractOptions, root: Path, approach: Approach, segment: Segment) -> None:
+def _work(
+    options: ExtractOptions, root: Path, approach: Approach, segment: Segment, *, tagger: Path | None
+) -> None:
     told = 0.0
 
     def report(frames: int) -> None:
@@ -235,4 +241,4 @@ def _work(options: ExtractOptions, root: Path, approach: Approach, segment: Segm
             told = time.monotonic()
             _reports.put((segment.name, frames))
 
-    _extract(options, root, approach, segment, report)
+    _extract(options, root, approach, segment, report, tagger=tagger)

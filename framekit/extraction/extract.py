@@ -16,23 +16,20 @@ import pyarrow.parquet as pq
 
 from framekit import __version__
 from framekit.errors import CommandError, FramekitError, printable
-from framekit.extraction.deciding import rule_decisions
 from framekit.extraction.executors import default_workers, run_segments
 from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
 from framekit.extraction.segment import shard_paths
+from framekit.extraction.settling import settle
 from framekit.files import clear_unfinished, sha256_of
-from framekit.manifest.card import card
-from framekit.manifest.decisions import by_people
-from framekit.manifest.reading import Manifest, read_info
+from framekit.images.hashing import hash_name
+from framekit.manifest.decisions import locked
+from framekit.manifest.reading import read_info
 from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, ShardInfo, SourceInfo
-from framekit.manifest.writing import write_decisions, write_info, write_text
+from framekit.manifest.writing import write_info
 from framekit.options import ExtractOptions
 from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
 from framekit.terminal.progress import Progress
-
-BEFORE_THERE_WERE_OPTIONS = {"letterbox": "off", "deinterlace": "off"}
-"""What was done before an option said so, where that is not its default."""
 
 
 @dataclass
@@ -122,6 +119,7 @@ def extract(
     """
     check_device(hwaccel)
     info = check_out(out, options)
+    tagger = _tagger(options, info)
     plan, notes = plan_extraction(words)
     plan.take_names_of(info.sources)
     info.sources = _merged(info.sources, (source.info for source in plan.sources))
@@ -137,7 +135,13 @@ def extract(
             progress.advance(new, segment.source.path.name)
 
         outcomes = run_segments(
-            pending, options, out, workers=workers or default_workers(), hwaccel=hwaccel, on_frames=on_frames
+            pending,
+            options,
+            out,
+            workers=workers or default_workers(),
+            hwaccel=hwaccel,
+            tagger=tagger,
+            on_frames=on_frames,
         )
         for segment, error in outcomes:
             if error is not None:
@@ -170,6 +174,27 @@ def check_out(out: Path, options: ExtractOptions) -> DatasetInfo:
     )
 
 
+def _tagger(options: ExtractOptions, info: DatasetInfo) -> Path | None:
+    """Folder of the image tagger, fetched if need be; `info` remembers what it is.
+
+    Raises:
+        FramekitError: It can't be had, or is another one than this dataset was made with.
+    """
+    if options.tagger is None:
+        return None
+    from framekit.images.tagging import find_tagger, fingerprints
+
+    folder = find_tagger(options.tagger)
+    found = fingerprints(folder)
+    if info.tagger not in (None, found):
+        advice = "use that one, or another --out to make a new dataset"
+        raise FramekitError(
+            "not the image tagger that this dataset was made with", where=folder, advice=advice
+        )
+    info.tagger = found
+    return folder
+
+
 def is_done(out: Path, segment: Segment) -> bool:
     """Whether both shards of a segment are there, and whole as far as sizes and the footer tell."""
     frames, pairs = shard_paths(out, segment)
@@ -181,7 +206,7 @@ def is_done(out: Path, segment: Segment) -> bool:
 
 def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
     asked = options.model_dump(mode="json")
-    made_with = ExtractOptions().model_dump(mode="json") | BEFORE_THERE_WERE_OPTIONS | info.options
+    made_with = ExtractOptions().model_dump(mode="json") | info.options
     other = [
         f"--{name.replace('_', '-')} {made_with[name]} → {value}"
         for name, value in asked.items()
@@ -211,7 +236,9 @@ def _start(out: Path, info: DatasetInfo) -> None:
 
 
 def _clear(out: Path) -> None:
-    for folder in (out, out / "frames", out / "pairs"):
+    with locked(out):  # someone may be writing decisions
+        clear_unfinished(out)
+    for folder in (out / "frames", out / "pairs"):
         clear_unfinished(folder)
 
 
@@ -239,21 +266,10 @@ def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | N
     earlier = [problem for problem in info.problems if problem.path not in settled]
     info.problems = _in_order([*earlier, *failed, *damaged.values()])
 
-    manifest = Manifest(root, info)
-    frames = manifest.frames(["frame_id", "hash", "sharpness", "reason", "duplicate_of"])
-    rows = rule_decisions(frames, info.options["dedup_distance"])
-    write_decisions(root, rows + by_people(root))
-    ids = frames["frame_id"].to_pylist()
-    run.dropped = Counter(manifest.dropped[id_].reason for id_ in ids if id_ in manifest.dropped)
-    info.totals = {
-        "frames": decoded,
-        "frames_sampled": frames.num_rows,
-        "frames_kept": frames.num_rows - sum(run.dropped.values()),
-        "pairs": len(manifest),
-        "pairs_left_out": sum(s.rows for s in info.shards if s.path.startswith("pairs/")) - len(manifest),
-        "bytes": sum(shard.bytes for shard in info.shards),
-    }
-    write_text(root / "README.md", card(info))
+    info.totals["frames"] = decoded
+    outcome = settle(root, info)
+    run.dropped = outcome.dropped
+    run.notes += outcome.notes
     info.finished = True
     write_info(root, info)
     return run
@@ -271,6 +287,7 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
     for source in info.sources:
         shards = sorted((root / "frames").glob(f"{source.id}-[0-9][0-9][0-9][0-9].parquet"))
         footers = [footer_of(path) for path in shards]
+        _refuse_other_hashes(info, shards, footers)
         for path, facts in zip(shards, footers, strict=True):
             info.shards += _shard_infos(path, facts, known)
             decoded += facts["decoded"]
@@ -283,6 +300,16 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
             done.append(source)
     info.sources = done
     return decoded, damaged
+
+
+def _refuse_other_hashes(info: DatasetInfo, shards: list[Path], footers: list[dict[str, Any]]) -> None:
+    expected = hash_name(info.options["hash"])
+    for path, facts in zip(shards, footers, strict=True):
+        if facts.get("hash") != expected:
+            kind = facts.get("hash") or "of an unknown kind"
+            what = f"its hashes are {kind}, those of this dataset {expected}"
+            advice = "they don't compare; move this shard away and run the same framekit extract again"
+            raise FramekitError(what, where=path, advice=advice)
 
 
 def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> list[str]:

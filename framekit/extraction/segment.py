@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +13,24 @@ import numpy as np
 
 from framekit.errors import FramekitError, printable
 from framekit.extraction.plan import Segment
+from framekit.extraction.samples import Sample, Sampler, columns_of, held_drawings
 from framekit.files import sha256_of
 from framekit.images.crops import Crop, crop_generator, random_crops
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import encode, suffix_of
-from framekit.images.hashing import distance, perceptual_hash, small_grey
-from framekit.images.quality import Quality, measure
+from framekit.images.hashing import hash_name
+from framekit.images.quality import measure
 from framekit.manifest.schema import FRAMES, PAIRS
 from framekit.manifest.writing import ShardWriter, shard
 from framekit.options import ExtractOptions
-from framekit.sources.decoding import SEQUENTIAL, Approach, Look, Picture, Place, Surprise, film_pictures
+from framekit.sources.decoding import SEQUENTIAL, Approach, Look, Picture, Surprise, film_pictures
 from framekit.sources.film import FilmFacts
 from framekit.sources.frames import Decoded
 from framekit.sources.stills import group_of, still_pictures
 from framekit.sources.survey import survey
 
-THUMBNAIL_SIDE = 256
-THUMBNAIL_ENCODING = "jpeg:85"
-
-LONGEST_RUN = 1_000
-"""Samples after which a held drawing is taken up anew, so that memory stays bounded: what is the same in both
-halves is found again among the near-duplicates of the whole dataset."""
-
-FLAT, DUPLICATE = "flat", "near-duplicate"
+DUPLICATE = "near-duplicate"
 SMALL, EMPTY = "smaller than the crop", "no crop with content"
-
-
-@dataclass
-class Sample:
-    """A sampled picture with what was measured of it; `image` is let go as soon as nothing needs it."""
-
-    place: Place
-    size: tuple[int, int]  # width, height
-    image: np.ndarray | None
-    hash: int
-    quality: Quality
-    thumbnail: bytes
-    reason: str | None = None
-    duplicate_of: str | None = None
 
 
 def shard_paths(root: Path, segment: Segment) -> tuple[Path, Path]:
@@ -65,6 +45,7 @@ def extract_segment(
     on_frames: Callable[[int], None] = lambda _: None,
     *,
     approach: Approach = SEQUENTIAL,
+    tagger: Path | None = None,
 ) -> None:
     """Decode, hash, measure, crop and smooth one segment, and write its two shards.
 
@@ -74,6 +55,7 @@ def extract_segment(
         root: The dataset's folder.
         on_frames: Told the number of pictures gone through so far.
         approach: Threads and device of a film's decoder.
+        tagger: Folder of the image tagger that the options ask for.
 
     Raises:
         FramekitError: Nothing could be decoded.
@@ -85,7 +67,8 @@ def extract_segment(
         pictures = still_pictures(
             source.path, list(source.names), start=segment.start, stop=stop, decoded=decoded
         )
-        _write(pictures, decoded, segment, options, root)
+        sampler = Sampler(options, in_time=False, tagger=tagger)
+        _write(pictures, decoded, segment, options, root, sampler=sampler)
         return
     facts = FilmFacts(**source.facts)
     found = survey(source.path, facts, letterbox=options.letterbox, on_frames=on_frames)
@@ -97,8 +80,9 @@ def extract_segment(
         pictures = film_pictures(
             source.path, options.sampling(), decoded=decoded, look=look, approach=approach
         )
+        sampler = Sampler(options, in_time=True, tagger=tagger)
         try:
-            _write(pictures, decoded, segment, options, root, film=found.as_json())
+            _write(pictures, decoded, segment, options, root, sampler=sampler, film=found.as_json())
         except Surprise as surprise:  # each time there is less that can surprise
             approach = surprise.approach
             if approach.timeline is None:
@@ -114,22 +98,24 @@ def _write(
     options: ExtractOptions,
     root: Path,
     *,
+    sampler: Sampler,
     film: dict[str, Any] | None = None,
 ) -> None:
     """Write the shards of a segment; `film` is what was found of a film beforehand."""
     frames_path, pairs_path = shard_paths(root, segment)
-    samples = map(_sampler(options), pictures)
     with shard(frames_path, FRAMES) as frames:
         with shard(pairs_path, PAIRS) as pairs:
-            for run in held_drawings(samples, options.dedup_distance):
+            for run in held_drawings(sampler.samples(pictures), options):
                 _write_run(run, segment, options, frames, pairs)
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
             raise _nothing(decoded)
-        facts = {"decoded": decoded.frames, "damaged": decoded.damaged, "damage": decoded.damage}
+        facts: dict[str, Any] = {"hash": hash_name(options.hash), "decoded": decoded.frames}
+        facts |= {"damaged": decoded.damaged, "damage": decoded.damage}
         if film:
-            facts |= {"film": film | {"frames": decoded.frames, "decoder": decoded.decoder}}
+            found = {"frames": decoded.frames, "decoder": decoded.decoder, "overlay": sampler.overlay.box()}
+            facts |= {"film": film | found}
         written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
         frames.close(facts | {"pairs": written})
 
@@ -141,60 +127,6 @@ def _nothing(decoded: Decoded) -> FramekitError:
         )
     cause = f" ({decoded.damage[0]})" if decoded.damage else ""
     return FramekitError(f"no picture could be read{cause}", advice="leave it out")
-
-
-def held_drawings(samples: Iterable[Sample], max_distance: int) -> Iterator[list[Sample]]:
-    """Group neighbours that are near-identical to the first of their run; only the sharpest keeps its image.
-
-    Samples that already have a reason to be left out stand alone.
-    """
-    run: list[Sample] = []
-    best: Sample | None = None
-    for sample in samples:
-        fits = best is not None and not sample.reason and len(run) < LONGEST_RUN
-        joins = fits and distance(run[0].hash, sample.hash) <= max_distance
-        if not joins:
-            if run:
-                yield run
-            run, best = [], None
-        run.append(sample)
-        if sample.reason:
-            continue
-        if best is None:
-            best = sample
-        elif sample.quality.sharpness > best.quality.sharpness:
-            best.image, best = None, sample
-        else:
-            sample.image = None
-    if run:
-        yield run
-
-
-def _sampler(options: ExtractOptions) -> Callable[[Picture], Sample]:
-    def sample(picture: Picture) -> Sample:
-        image = picture.image
-        small = small_grey(image)
-        quality = measure(image, small)
-        made = Sample(
-            place=picture.place,
-            size=(image.shape[1], image.shape[0]),
-            image=image,
-            hash=perceptual_hash(small, options.hash),
-            quality=quality,
-            thumbnail=thumbnail(image),
-        )
-        if quality.contrast < options.min_contrast:
-            made.reason, made.image = FLAT, None
-        return made
-
-    return sample
-
-
-def thumbnail(image: np.ndarray) -> bytes:
-    """A JPEG of an (H, W, 3) uint8 RGB picture, at most 256 pixels a side."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), THUMBNAIL_ENCODING)
 
 
 def _write_run(
@@ -252,7 +184,6 @@ def _identity(segment: Segment, sample: Sample) -> dict[str, Any]:
         "name": printable(place.name) if place.name else None,
         "group": group_of(printable(place.name)) if place.name else None,
         "hash": sample.hash,
-        **sample.quality._asdict(),
     }
 
 
@@ -261,6 +192,7 @@ def _frame_row(segment: Segment, sample: Sample) -> dict[str, Any]:
     return _identity(segment, sample) | {
         "width": sample.size[0],
         "height": sample.size[1],
+        **columns_of(sample),
         "reason": sample.reason,
         "duplicate_of": sample.duplicate_of,
         "thumbnail": {"bytes": sample.thumbnail, "path": path},
@@ -287,6 +219,7 @@ def _pair_row(
         "crop_size": options.crop_size,
         "scale": scale,
         "seed": options.seed,
+        **measure(crop.image, scale="native")._asdict(),
         "image": {"bytes": encode(crop.image, options.encoding), "path": f"{stem}{suffix}"},
         "smoothed": smoothed,
     }

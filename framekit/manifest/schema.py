@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, Field, field_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SHARD_PATH = re.compile(r"(frames|pairs)/[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet")
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -24,20 +24,45 @@ _IDENTITY = [
     ("name", pa.string()),  # path of a still inside its folder; null for films
     ("group", pa.string()),  # first subfolder of a still (photos/people/… → people); null for films
 ]
+_HASH = [("hash", pa.uint64())]  # perceptual hash of the frame, by the algorithm in dataset.json
 _MEASURES = [
-    ("hash", pa.uint64()),  # perceptual hash, by the algorithm in dataset.json
+    # Of a frame at 640 pixels' width, of a crop at its own pixels; images/quality.py has the formulas.
     ("brightness", pa.float32()),  # mean luma, 0 to 255
     ("contrast", pa.float32()),  # standard deviation of luma, 0 to 127.5
-    ("sharpness", pa.float32()),  # variance of the Laplacian at 640 pixels' width
+    ("luma_p1", pa.float32()),  # level that 1 % of the pixels don't exceed, 0 to 255
+    ("luma_p50", pa.float32()),
+    ("luma_p99", pa.float32()),
+    ("entropy", pa.float32()),  # of luma, 0 to 8 bits
+    ("sharpness", pa.float32()),  # variance of the Laplacian
+    ("edge_density", pa.float32()),  # share of edge pixels, 0 to 1
+    ("flatness", pa.float32()),  # share of blocks without detail, 0 to 1
+    ("colourfulness", pa.float32()),  # Hasler & Süsstrunk, 0 for grey
+    ("blockiness", pa.float32()),  # of compression; 1 for none
+    ("combing", pa.float32()),  # percent of pixels with the teeth of interlaced motion
+    ("noise", pa.float32()),  # standard deviation in flat areas, levels
+    ("text", pa.float32()),  # share under lines of text, 0 to 1
+]
+_IN_TIME = [
+    ("fade", pa.float32()),  # how far it has faded to black or white, 0 to 1
+    ("dissolve", pa.float32()),  # how much a mix of the samples before and after explains, 0 to 1
+    ("pan_x", pa.float32()),  # the camera's move since the sample before, in widths; null where there is none
+    ("pan_y", pa.float32()),  # in heights
+    ("zoom", pa.float32()),  # size of things over their size in the sample before
+]
+_CONTENT = [
+    ("tags", pa.string()),  # JSON object, tag → probability, by --tagger; null without one
+    ("content", pa.list_(pa.string())),  # groups that these tags belong to; null without a tagger
 ]
 
 
 def _hugging_face(fields: list[tuple[str, pa.DataType]]) -> dict[str, str]:
     """Schema metadata by which `datasets` shows struct columns as pictures."""
 
-    def feature(kind: pa.DataType) -> dict[str, str]:
+    def feature(kind: pa.DataType) -> dict[str, Any]:
         if kind == PICTURE:
             return {"_type": "Image"}
+        if pa.types.is_list(kind):
+            return {"feature": feature(kind.value_type), "_type": "List"}
         return {
             "dtype": {"float": "float32", "double": "float64"}.get(str(kind), str(kind)),
             "_type": "Value",
@@ -55,7 +80,11 @@ FRAMES = _table(
     [("frame_id", pa.string())],
     _IDENTITY,
     [("width", pa.int32()), ("height", pa.int32())],  # upright, square pixels, black bars cut
+    _HASH,
+    [("signature", pa.binary())],  # 432 bytes: its mean colours on a grid of 16×9, images/likeness.py
     _MEASURES,
+    _IN_TIME,
+    _CONTENT,
     [
         ("reason", pa.string()),  # why no pairs were cut from it; null when they were
         ("duplicate_of", pa.string()),  # frame_id of the sharper neighbour that stands for it
@@ -76,6 +105,7 @@ PAIRS = _table(
         ("scale", pa.float64()),  # frame size used / frame size in the film; 1 unless --frame-height asked
         ("seed", pa.int64()),
     ],
+    _HASH,
     _MEASURES,
     [("image", PICTURE), ("smoothed", PICTURE)],
 )
@@ -92,6 +122,12 @@ DECISIONS = pa.schema(
     ]
 )
 """Why something is left out, or kept against a rule. The last row about an item counts."""
+SPLITS = pa.schema([("frame_id", pa.string()), ("split", pa.string())])
+"""The side of each frame: train, test, or null for frames on neither."""
+SCENES = pa.schema(
+    [("source", pa.string()), ("scene", pa.int32()), ("start", pa.int64()), ("stop", pa.int64())]
+)
+"""The shots of films: frames [start, stop)."""
 SOURCE_ID = r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}"
 
 
@@ -138,4 +174,6 @@ class DatasetInfo(BaseModel):
     shards: list[ShardInfo] = []
     problems: list[Problem] = []
     totals: dict[str, int] = {}
+    split: dict[str, Any] | None = None  # by, test, seed; null where the dataset is not split
+    tagger: dict[str, str] | None = None  # SHA-256 of the image tagger's files
     finished: bool = False  # false while shards are made, and after an interruption

@@ -15,6 +15,7 @@ from framekit.errors import FramekitError
 from framekit.files import sha256_of
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import decode
+from framekit.manifest.decisions import unknown_items
 from framekit.manifest.reading import Manifest
 from framekit.manifest.schema import FRAMES, PAIRS, ShardInfo
 from framekit.terminal.progress import Progress
@@ -49,7 +50,17 @@ def verify(manifest: Manifest) -> list[str]:
                     faults.append(f"{shard.path}: {id_}: its source {row['source']} is not in dataset.json")
                 faults += [f"{shard.path}: {fault}" for fault in _row_faults(row, lossless)]
                 progress.advance()
-    return faults + [f"{id_}: {count} rows have this id" for id_, count in ids.items() if count > 1]
+    faults += [f"{id_}: {count} rows have this id" for id_, count in ids.items() if count > 1]
+    return faults + [
+        f"decisions.parquet: {item}: no frame or pair has this id" for item in _unknown(manifest)
+    ]
+
+
+def _unknown(manifest: Manifest) -> list[str]:
+    try:
+        return unknown_items(manifest)
+    except FramekitError:  # a shard that cannot be read is listed already
+        return []
 
 
 def _unlisted(manifest: Manifest) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,29 @@ UNSET: Any = None
 
 
 def flags_of(
-    model: type[BaseModel], *, into: str = "options"
+    model: type[BaseModel],
+    *,
+    into: str = "options",
+    shorter: Mapping[str, str] | None = None,
+    defaults: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a click command one flag per field of `model`; it receives a filled model as argument `into`.
 
     `every: int = Field(50, ge=1, description=…)` becomes `--every`, a bool becomes `--x/--no-x`, a Literal
-    a choice, a tuple a flag that may be repeated. Ranges are checked by the model itself.
+    a choice, a tuple a flag that may be repeated. Ranges are checked by the model itself. A model's own
+    fields come before those that it inherits.
+
+    Args:
+        model: The options.
+        into: Name of the command's argument.
+        shorter: Another spelling of a field's flag, for commands where it says enough.
+        defaults: Tell the model's defaults; not where a flag that isn't given means something else.
 
     Raises (when the command runs):
         CommandError: A value is out of range; the message names the flag.
     """
-    fields = dict(model.model_fields)
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    fields = {name: model.model_fields[name] for name in dict.fromkeys([*own, *model.model_fields])}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -41,7 +53,9 @@ def flags_of(
 
         flagged: Callable[..., Any] = run
         for name, field in reversed(fields.items()):
-            flagged = _option(name, field)(flagged)
+            help_text = _with_default(field) if defaults else field.description or ""
+            names = [flag_name(name), *filter(None, [(shorter or {}).get(name)])]
+            flagged = _option(name, field.annotation, names, help_text)(flagged)
         return flagged
 
     return decorate
@@ -52,20 +66,20 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    kind = _without_none(field.annotation)
-    flag = flag_name(name)
-    help_text = _with_default(field.description or "", field)
+def _option(
+    name: str, annotation: Any, flags: list[str], help_text: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    kind = _without_none(annotation)
     if kind is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=UNSET, help=help_text)
+        return click.option(f"{flags[0]}/--no-{flags[0][2:]}", name, default=UNSET, help=help_text)
     if typing.get_origin(kind) is tuple:
-        return click.option(
-            flag, name, type=_click_type(typing.get_args(kind)[0]), multiple=True, help=help_text
-        )
-    return click.option(flag, name, type=_click_type(kind), default=UNSET, help=help_text)
+        each = _click_type(typing.get_args(kind)[0])
+        return click.option(*flags, name, type=each, multiple=True, help=help_text)
+    return click.option(*flags, name, type=_click_type(kind), default=UNSET, help=help_text)
 
 
-def _with_default(text: str, field: FieldInfo) -> str:
+def _with_default(field: FieldInfo) -> str:
+    text = field.description or ""
     if field.default is None or field.default in ("", ()) or field.is_required():
         return text
     shown = ("off", "on")[field.default] if isinstance(field.default, bool) else field.default

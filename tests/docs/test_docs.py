@@ -138,7 +138,7 @@ def shown(default: object) -> str:
     return "" if default in (None, ()) else str(default)
 
 
-@pytest.mark.parametrize("table", ["FRAMES", "PAIRS", "DECISIONS"])
+@pytest.mark.parametrize("table", ["FRAMES", "PAIRS", "DECISIONS", "SPLITS", "SCENES"])
 def test_column_tables_are_the_schema(table):
     columns = getattr(schema, table)
     said = [(re.findall(r"`(\w+)`", row[0]), row[1]) for row in marked_tables("columns")[table]]

@@ -11,12 +11,6 @@ from framekit.terminal.commands import Program
 from framekit.terminal.flags import flag_name, flags_of
 from framekit.validating import validated
 
-BEFORE_SAMPLERS = {
-    "every": 50, "crops_per_frame": 4, "crop_size": 256, "frame_height": None, "smooth": True,
-    "encoding": "png", "dedup_distance": 6, "hash": "phash", "min_contrast": 4.0, "style": None, "seed": 0,
-}  # fmt: skip
-"""The options in dataset.json when there was only --every."""
-
 
 def options(**values: object) -> ExtractOptions:
     return validated(ExtractOptions, values, name_of=flag_name)
@@ -74,13 +68,6 @@ def test_what_does_not_go_is_a_wrong_command_that_names_the_flags(given, said):
 @pytest.mark.parametrize("letterbox", ["auto", "off", "1280:544:0:88"])
 def test_letterboxes(letterbox):
     assert options(letterbox=letterbox).letterbox == letterbox
-
-
-def test_a_dataset_from_before_the_samplers_has_the_defaults():
-    """The comparison of extraction: what dataset.json does not say has its default."""
-    made_with = ExtractOptions().model_dump(mode="json") | BEFORE_SAMPLERS
-    assert made_with == options().model_dump(mode="json")
-    assert made_with != options(seconds=2).model_dump(mode="json")
 
 
 @click.group(cls=Program)

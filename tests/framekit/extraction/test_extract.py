@@ -481,8 +481,20 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
 
 
 def test_a_very_long_hold_is_taken_up_anew_and_still_gives_one_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr("framekit.extraction.segment.LONGEST_RUN", 5)
+    monkeypatch.setattr("framekit.extraction.samples.LONGEST_RUN", 5)
     write_film(tmp_path / "still.mp4", [numbered_frame(1)] * 48)
     run = extract([str(tmp_path / "still.mp4")], tmp_path / "out", OPTIONS, workers=1)
     assert run.info.totals["frames_kept"] == 1
     assert run.dropped == {"near-duplicate": 11}
+
+
+def test_a_film_of_zeros_without_end_is_given_up(films, tmp_path, monkeypatch):
+    """As a download leaves it that reserved its room and was cut short."""
+    monkeypatch.setattr("framekit.sources.film.PATIENCE", 1.0)
+    film = tmp_path / "sparse.mkv"
+    data = (films / "two.mkv").read_bytes()
+    film.write_bytes(data[: len(data) * 2 // 3])
+    os.truncate(film, 1 << 40)
+    made = extract([str(film)], tmp_path / "d", ExtractOptions(every=4, crop_size=64), workers=1)
+    assert made.info.totals["frames"] > 10
+    assert "nothing to be found in it for 1 seconds" in made.problems[0].what

@@ -1,0 +1,238 @@
+"""Deciding again from what is stored: the same as while the film was decoded, and otherwise when asked to."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import framekit.manifest
+import framekit.manifest.verifying
+from framekit.cli import main
+from framekit.errors import FramekitError
+from framekit.extraction.deciding import NOT_CUT
+from framekit.extraction.extract import extract
+from framekit.extraction.settling import decide_again, split
+from framekit.extraction.splitting import Spec
+from framekit.images.likeness import SIZE, alike
+from framekit.manifest import decide
+from framekit.options import ExtractOptions, Limits
+
+OPTIONS = ExtractOptions(every=3, crop_size=96, crops_per_frame=2)
+
+
+@pytest.fixture(scope="module")
+def made(films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("decided") / "dataset"
+    extract([str(films)], out, OPTIONS, workers=1)
+    return out
+
+
+@pytest.fixture
+def dataset(made, tmp_path):
+    """A copy that a test may decide about."""
+    import shutil
+
+    shutil.copytree(made, tmp_path / "dataset")
+    return tmp_path / "dataset"
+
+
+def bytes_of(dataset):
+    return {path.name: path.read_bytes() for path in dataset.glob("*.parquet")}
+
+
+def dropped(dataset):
+    return framekit.manifest.open(dataset).dropped
+
+
+def test_the_same_limits_decide_the_same_bytes(dataset):
+    before = bytes_of(dataset)
+    settled = decide_again(dataset, Limits())
+    assert bytes_of(dataset) == before
+    assert NOT_CUT not in settled.dropped
+    assert settled.info.totals == framekit.manifest.open(dataset).info.totals
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["popeye/sindbad-2.mkv", "pennychip/stargazing.mp4"])
+def test_on_real_films_too_nothing_that_is_wanted_has_no_pairs(real_data, tmp_path, name):
+    made = extract([str(real_data / "films" / name)], tmp_path / "d", OPTIONS.model_copy(update={"every": 6}))
+    assert made.dropped["near-duplicate"]
+    assert not made.dropped[NOT_CUT]
+
+
+def test_other_limits_decide_otherwise_and_back_again(dataset):
+    before = bytes_of(dataset)
+    wider = decide_again(dataset, Limits(dedup_distance=40))
+    assert wider.dropped["near-duplicate"] > Counter(d.reason for d in dropped(dataset).values())[NOT_CUT]
+    assert len(framekit.manifest.open(dataset)) == wider.info.totals["pairs"]
+    assert framekit.manifest.open(dataset).info.options["dedup_distance"] == 40
+    decide_again(dataset, Limits(dedup_distance=OPTIONS.dedup_distance))
+    assert bytes_of(dataset) == before
+
+
+def test_a_frame_that_other_limits_want_and_that_has_no_pairs_is_not_cut_yet(films, tmp_path):
+    made = extract([str(films)], tmp_path / "d", OPTIONS.model_copy(update={"min_contrast": 55}), workers=1)
+    assert made.dropped["flat"]
+    settled = decide_again(tmp_path / "d", Limits(min_contrast=6))
+    assert settled.dropped[NOT_CUT]
+    manifest = framekit.manifest.open(tmp_path / "d")
+    with_pairs = set(manifest.undecided.pairs(["frame_id"])["frame_id"].to_pylist())
+    assert not with_pairs & {item for item, why in manifest.dropped.items() if why.reason == NOT_CUT}
+
+
+def test_rules_leave_out_frames_and_crops_by_any_measure(dataset):
+    frames = framekit.manifest.open(dataset).frames(["frame_id", "sharpness"]).to_pylist()
+    limit = sorted(row["sharpness"] for row in frames)[len(frames) // 2]
+    decide_again(dataset, Limits(leave_out=(f"sharpness<{limit:.3f}", "crop.brightness>128")))
+    manifest = framekit.manifest.open(dataset)
+    assert all(
+        manifest.dropped[row["frame_id"]].reason.startswith("sharpness<")
+        for row in frames
+        if row["sharpness"] < round(limit, 3)
+    )
+    kept = manifest.pairs(["brightness"])["brightness"].to_pylist()
+    assert kept
+    assert max(kept) <= 128
+
+
+def test_a_person_stands_over_rules_and_rules_come_back(dataset):
+    manifest = framekit.manifest.open(dataset)
+    duplicate = next(item for item, why in manifest.dropped.items() if why.reason == "near-duplicate")
+    kept = manifest.pairs(["frame_id"])["frame_id"][0].as_py()
+    decide(dataset, [duplicate], keep=True, reason="the blink", by="ada")
+    decide(dataset, [kept], keep=False, reason="logo", by="ada")
+    decide_again(dataset, Limits(dedup_distance=3))
+    assert duplicate not in dropped(dataset)
+    assert dropped(dataset)[kept].reason == "logo"
+    decide(dataset, [duplicate, kept], keep=None, reason="", by="ada")
+    decide_again(dataset, Limits(dedup_distance=OPTIONS.dedup_distance))
+    assert dropped(dataset) == manifest.dropped
+
+
+def test_hashes_of_another_kind_are_refused(dataset, films, monkeypatch):
+    monkeypatch.setattr("framekit.images.hashing.VERSION", 99)
+    with pytest.raises(FramekitError, match="its hashes are phash-1, those of this dataset phash-99"):
+        extract([str(films)], dataset, OPTIONS, workers=1)
+
+
+def test_decisions_about_what_is_not_here_are_reported(dataset):
+    import pyarrow.parquet as pq
+
+    from framekit.manifest.decisions import drop
+    from framekit.manifest.writing import write_decisions
+
+    rows = pq.read_table(dataset / "decisions.parquet").to_pylist()
+    write_decisions(dataset, [*rows, drop("gone-00000000:7", "logo", by="ada")])
+    notes = decide_again(dataset, Limits()).notes
+    assert any("gone-00000000:7" in note for note in notes)
+    faults = framekit.manifest.verifying.verify(framekit.manifest.open(dataset))
+    assert faults == ["decisions.parquet: gone-00000000:7: no frame or pair has this id"]
+
+
+def test_the_command_line(dataset):
+    def run(*words):
+        result = CliRunner(catch_exceptions=False).invoke(main, [str(word) for word in words])
+        return result.exit_code, result.stdout, result.stderr
+
+    code, out, _ = run("dedup", dataset, "--distance", "12", "--json")
+    assert code == 0
+    assert json.loads(out)["totals"]["pairs"] == len(framekit.manifest.open(dataset))
+    code, out, _ = run("split", dataset, "--by", "duplicate-group", "--test", "0.3", "--json")
+    assert code == 0
+    assert json.loads(out)["split"]["pairs"]["test"] == len(framekit.manifest.open(dataset).test) > 0
+    frame = framekit.manifest.open(dataset).pairs(["frame_id"])["frame_id"][0].as_py()
+    assert run("decide", dataset, frame, "--drop", "--reason", "logo", "--by", "ada")[0] == 0
+    assert frame in dropped(dataset)
+    code, out, _ = run("decide", dataset, frame)
+    assert "leave out: logo, by ada at 20" in out
+    code, _, err = run("decide", dataset, "nobody-00000000:1", "--keep")
+    assert code == 2
+    assert "nobody-00000000:1" in err
+    code, _, err = run("dedup", dataset, "--leave-out", "nose>3")
+    assert code == 2
+    assert "no measure nose" in err
+    code, _, err = run("dedup", dataset.parent / "nothing")
+    assert code == 2
+
+
+# Splits
+
+
+def looks(frames):
+    signatures = np.frombuffer(b"".join(frames["signature"].to_pylist()), np.uint8)
+    return frames["hash"].to_numpy(), signatures.reshape(-1, SIZE)
+
+
+@pytest.mark.parametrize("by", ["film", "scene", "duplicate-group"])
+def test_nothing_alike_and_no_shot_stands_on_both_sides(dataset, by):
+    split(dataset, Spec(by, 0.3, 0))
+    manifest = framekit.manifest.open(dataset)
+    train, test = manifest.train.frames(), manifest.test.frames()
+    assert test.num_rows
+    import numpy as np
+
+    columns = [
+        (
+            side["hash"].to_numpy(),
+            np.frombuffer(b"".join(side["signature"].to_pylist()), np.uint8).reshape(-1, SIZE),
+        )
+        for side in (train, test)
+    ]
+    for hash_, signature in zip(*columns[1], strict=True):
+        many = len(columns[0][0])
+        near = alike(
+            columns[0][0], columns[0][1], np.repeat(hash_, many), np.repeat(signature[None], many, 0), 6
+        )
+        assert not near.any()
+    if by == "film":
+        assert not set(train["source"].to_pylist()) & set(test["source"].to_pylist())
+
+
+@pytest.mark.real
+def test_no_shot_of_a_real_film_stands_on_both_sides(real_data, tmp_path):
+    from framekit.sources.decoding import shots_of
+
+    film = real_data / "films/big-buck-bunny.ts"
+    extract([str(film)], tmp_path / "d", OPTIONS.model_copy(update={"every": 12}))
+    settled = split(tmp_path / "d", Spec("scene", 0.2, 0))
+    assert settled.sides["test"]
+    manifest = framekit.manifest.open(tmp_path / "d")
+    sides = [
+        set(view.frames(["frame_number"])["frame_number"].to_pylist())
+        for view in (manifest.train, manifest.test)
+    ]
+    shots = [set(range(shot.start, shot.stop)) for shot in shots_of(film)]
+    assert len(shots) > 10
+    assert not any(shot & sides[0] and shot & sides[1] for shot in shots)
+
+
+def test_sides_stay_when_a_film_is_added(films, tmp_path):
+    from tests.films import numbered_film
+
+    extract([str(films)], tmp_path / "d", OPTIONS, workers=1)
+    split(tmp_path / "d", Spec("duplicate-group", 0.3, 0))
+    before = framekit.manifest.open(tmp_path / "d").split.to_pydict()
+    numbered_film(tmp_path / "three.mp4", 60, seed=3, hold=4)
+    extract([str(films), str(tmp_path / "three.mp4")], tmp_path / "d", OPTIONS, workers=1)
+    after = framekit.manifest.open(tmp_path / "d").split.to_pydict()
+    sides = dict(zip(after["frame_id"], after["split"], strict=True))
+    assert {frame: sides[frame] for frame in before["frame_id"]} == dict(
+        zip(before["frame_id"], before["split"], strict=True)
+    )
+    assert len(sides) > len(before["frame_id"])
+    assert None not in set(after["split"])
+
+
+def test_one_film_cannot_be_split_by_film_and_lost_films_not_by_scene(films, tmp_path):
+    (tmp_path / "films").mkdir()
+    film = tmp_path / "films" / "one.mp4"
+    film.write_bytes((films / "one.mp4").read_bytes())
+    extract([str(film)], tmp_path / "d", OPTIONS, workers=1)
+    with pytest.raises(FramekitError, match="can't be split by film"):
+        split(tmp_path / "d", Spec("film", 0.1, 0))
+    film.unlink()
+    with pytest.raises(FramekitError, match="is not there"):
+        split(tmp_path / "d", Spec("scene", 0.1, 0))
+    assert framekit.manifest.open(tmp_path / "d").info.split is None

@@ -101,7 +101,7 @@ SEQUENTIAL = Approach()
 class Surprise(FramekitError):
     """The film is not what its packets promised: begin anew with `approach`.
 
-    Of the pictures given so far the last ones may be wrong already: a damaged frame shows only in what follows.
+    Of the pictures given so far the last ones may be wrong already: damage shows in what follows it.
     """
 
     def __init__(self, what: str, approach: Approach) -> None:

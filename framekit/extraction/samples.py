@@ -16,7 +16,7 @@ from framekit.images.hashing import perceptual_hash, small_grey
 from framekit.images.likeness import signature
 from framekit.images.motion import Move, camera_move
 from framekit.images.overlay import Overlay
-from framekit.images.quality import Quality, measure
+from framekit.images.quality import Quality, at_fixed_width, measure
 from framekit.images.rules import left_out
 from framekit.images.runs import Runs, Seen
 from framekit.images.tagging import Groups, Tagger
@@ -103,18 +103,19 @@ class Sampler:
     def _measured(self, pictures: Iterable[Picture]) -> Iterator[Sample]:
         for picture in pictures:
             image = picture.image
-            small = small_grey(image)
+            view = at_fixed_width(image)  # shared: to shrink a large picture costs more than what follows
+            small = small_grey(view)
             if self._in_time:
-                self.overlay.add(image)
+                self.overlay.add(view)
             yield Sample(
                 place=picture.place,
                 size=(image.shape[1], image.shape[0]),
                 image=image,
                 small=small,
                 hash=perceptual_hash(small, self._options.hash),
-                signature=signature(image),
-                quality=Quality(*_as_kept(measure(image))),
-                thumbnail=thumbnail(image),
+                signature=signature(view),
+                quality=Quality(*_as_kept(measure(image, small=view))),
+                thumbnail=thumbnail(view),
             )
 
     def _judged(self, before: Sample | None, now: Sample, after: Sample | None) -> Sample:

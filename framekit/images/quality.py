@@ -59,15 +59,19 @@ class Quality(NamedTuple):
     text: float
 
 
-def measure(image: np.ndarray, *, scale: Literal["fixed", "native"] = "fixed") -> Quality:
+def measure(
+    image: np.ndarray, *, scale: Literal["fixed", "native"] = "fixed", small: np.ndarray | None = None
+) -> Quality:
     """Measure a picture.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         scale: `fixed` for frames, which are brought to 640 pixels' width where they are wider; `native` for
             crops, whose pixels are what a model sees.
+        small: What `at_fixed_width` makes of it, where that is at hand.
     """
-    small = at_fixed_width(image) if scale == "fixed" else image
+    if small is None:
+        small = at_fixed_width(image) if scale == "fixed" else image
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     mean, deviation = cv2.meanStdDev(grey)
     shares = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel() / grey.size

@@ -1,5 +1,6 @@
 """Deciding again from what is stored: the same as while the film was decoded, and otherwise when asked to."""
 
+import itertools
 import json
 from collections import Counter
 
@@ -18,6 +19,7 @@ from framekit.extraction.splitting import Spec
 from framekit.images.likeness import SIZE, alike
 from framekit.manifest import decide
 from framekit.options import ExtractOptions, Limits
+from tests.taggers import COLOURS, colour_tagger, random_tagger
 
 OPTIONS = ExtractOptions(every=3, crop_size=96, crops_per_frame=2)
 
@@ -83,18 +85,22 @@ def test_a_frame_that_other_limits_want_and_that_has_no_pairs_is_not_cut_yet(fil
 
 
 def test_rules_leave_out_frames_and_crops_by_any_measure(dataset):
-    frames = framekit.manifest.open(dataset).frames(["frame_id", "sharpness"]).to_pylist()
-    limit = sorted(row["sharpness"] for row in frames)[len(frames) // 2]
-    decide_again(dataset, Limits(leave_out=(f"sharpness<{limit:.3f}", "crop.brightness>128")))
     manifest = framekit.manifest.open(dataset)
-    assert all(
-        manifest.dropped[row["frame_id"]].reason.startswith("sharpness<")
-        for row in frames
-        if row["sharpness"] < round(limit, 3)
-    )
-    kept = manifest.pairs(["brightness"])["brightness"].to_pylist()
-    assert kept
-    assert max(kept) <= 128
+    frames = manifest.frames(["frame_id", "sharpness"]).to_pylist()
+    crops = manifest.pairs(["pair_id", "brightness"]).to_pylist()
+    sharpness = round(float(np.median([row["sharpness"] for row in frames])), 3)
+    brightness = round(float(np.median([row["brightness"] for row in crops])), 3)
+    decide_again(dataset, Limits(leave_out=(f"sharpness<{sharpness}", f"crop.brightness>{brightness}")))
+    out = dropped(dataset)
+    soft = {row["frame_id"] for row in frames if row["sharpness"] < sharpness}
+    bright = {row["pair_id"] for row in crops if row["brightness"] > brightness}
+    assert soft
+    assert bright
+    assert {item for item, why in out.items() if why.reason.startswith("sharpness<")} == soft
+    assert bright <= {item for item, why in out.items() if why.reason.startswith("crop.brightness>")}
+    kept = framekit.manifest.open(dataset).pairs(["pair_id", "frame_id"]).to_pylist()
+    assert not {row["pair_id"] for row in kept} & bright
+    assert not {row["frame_id"] for row in kept} & soft
 
 
 def test_a_person_stands_over_rules_and_rules_come_back(dataset):
@@ -163,6 +169,16 @@ def test_the_command_line(dataset):
 def looks(frames):
     signatures = np.frombuffer(b"".join(frames["signature"].to_pylist()), np.uint8)
     return frames["hash"].to_numpy(), signatures.reshape(-1, SIZE)
+
+
+def near(first, second):
+    """Whether any frame of one table is a near-duplicate of one of the other."""
+    hashes, signatures = looks(first)
+    for hash_, signature in zip(*looks(second), strict=True):
+        same = np.full(len(hashes), hash_), np.repeat(signature[None], len(hashes), 0)
+        if alike(hashes, signatures, *same, OPTIONS.dedup_distance).any():
+            return True
+    return False
 
 
 @pytest.mark.parametrize("by", ["film", "scene", "duplicate-group"])
@@ -236,3 +252,69 @@ def test_one_film_cannot_be_split_by_film_and_lost_films_not_by_scene(films, tmp
     with pytest.raises(FramekitError, match="is not there"):
         split(tmp_path / "d", Spec("scene", 0.1, 0))
     assert framekit.manifest.open(tmp_path / "d").info.split is None
+
+
+@pytest.mark.real
+def test_the_same_film_in_another_size_and_codec_counts_once(real_data, tmp_path):
+    """The larger one is the sharper one, and what is kept of the smaller is what it alone shows."""
+    import av
+
+    source, smaller = real_data / "films/popeye/sindbad-1.mkv", tmp_path / "smaller.ts"
+    with av.open(str(source)) as old, av.open(str(smaller), "w") as new:
+        stream = new.add_stream("mpeg2video", rate=24, options={"b": "1500k"})
+        stream.width, stream.height, stream.pix_fmt = 720, 536, "yuv420p"
+        for frame in itertools.islice(old.decode(video=0), 480):
+            small = frame.reformat(720, 536, "yuv420p")
+            small.pts, small.time_base = frame.pts, frame.time_base
+            new.mux(stream.encode(small))
+        new.mux(stream.encode())
+    options = ExtractOptions(every=24, skip=("20-end",), crop_size=256, crops_per_frame=1)
+    extract([str(source), str(smaller)], tmp_path / "d", options)
+    manifest = framekit.manifest.open(tmp_path / "d")
+    rows = manifest.frames(["frame_id", "source", "frame_number"]).to_pylist()
+    kept = [row for row in rows if row["frame_id"] not in manifest.dropped]
+    of_smaller = [row for row in kept if row["source"].startswith("smaller")]
+    assert len(rows) == 40
+    assert len(of_smaller) <= 1
+    for row in rows:
+        word = manifest.dropped.get(row["frame_id"])
+        if row["source"].startswith("smaller") and word:
+            assert word.because_of.startswith("sindbad-1")
+
+
+# Content
+
+
+@pytest.fixture
+def tagger(tmp_path):
+    return colour_tagger(tmp_path / "tagger")
+
+
+def test_a_tagger_says_what_frames_show(films, tagger, tmp_path):
+    options = OPTIONS.model_copy(update={"tagger": str(tagger), "every": 8})
+    for workers in (1, 2):
+        extract([str(films)], tmp_path / str(workers), options, workers=workers)
+    assert bytes_of(tmp_path / "1" / "frames") == bytes_of(tmp_path / "2" / "frames")
+    manifest = framekit.manifest.open(tmp_path / "1")
+    rows = manifest.frames(["tags", "content"]).to_pylist()
+    assert all(row["content"] for row in rows)
+    assert {"people", "greenery", "scenery", "other"} >= {group for row in rows for group in row["content"]}
+    assert all(json.loads(row["tags"]).keys() <= {*COLOURS, "momotaro"} for row in rows)
+    assert len(manifest.info.tagger) == 2
+
+
+def test_without_a_tagger_content_is_not_measured(made):
+    assert set(framekit.manifest.open(made).frames(["content"])["content"].to_pylist()) == {None}
+    result = CliRunner(catch_exceptions=False).invoke(main, ["audit", str(made)])
+    assert "content: not measured" in result.stdout
+
+
+def test_another_tagger_or_none_is_refused_in_one_line(films, tagger, tmp_path):
+    options = OPTIONS.model_copy(update={"tagger": str(tagger), "every": 8})
+    with pytest.raises(FramekitError, match=r"model\.onnx"):
+        extract([str(films)], tmp_path / "d", options.model_copy(update={"tagger": str(films)}), workers=1)
+    extract([str(films)], tmp_path / "d", options, workers=1)
+    for file in random_tagger(tmp_path / "other").iterdir():
+        (tagger / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(FramekitError, match="not the image tagger that this dataset was made with"):
+        extract([str(films)], tmp_path / "d", options, workers=1)

@@ -18,7 +18,8 @@ PATCH, ACROSS = 16, 16
 LOSSLESS = {
     "ffv1": {},
     "libx264": {"qp": "0"},
-    "libx265": {"x265-params": "lossless=1:log-level=none"},
+    # With B-frames, the dts of a film of one frame is whatever stands in x265's memory.
+    "libx265": {"x265-params": "lossless=1:bframes=0:log-level=none"},
 }
 
 

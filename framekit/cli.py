@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from framekit import __version__
-from framekit.errors import printable
+from framekit.errors import CommandError, printable
 from framekit.options import ExtractOptions, Limits
 from framekit.terminal.commands import Program, print_json, say
 from framekit.terminal.flags import flags_of
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from framekit.extraction.extract import Extraction
     from framekit.extraction.plan import Plan
     from framekit.extraction.settling import Settled
-    from framekit.extraction.splitting import By
 
 DATASET = click.Path(path_type=Path)
 
@@ -122,14 +121,14 @@ def dedup(dataset: Path, limits: Limits, as_json: bool) -> None:
 )
 @click.option(
     "--test",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=float,
     default=0.1,
     show_default=True,
     help="Share of the frames to test with.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def split(*, dataset: Path, by: By, test: float, seed: int, as_json: bool) -> None:
+def split(*, dataset: Path, by: str, test: float, seed: int, as_json: bool) -> None:
     """Split a dataset into a train and a test side, so that nothing near-identical stands on both.
 
     Frames keep their sides when sources are added.
@@ -139,14 +138,17 @@ def split(*, dataset: Path, by: By, test: float, seed: int, as_json: bool) -> No
     framekit split dataset --by film
     """
     from framekit.extraction.settling import split as run
-    from framekit.extraction.splitting import Spec
+    from framekit.manifest.schema import Split
+    from framekit.terminal.flags import flag_name
+    from framekit.validating import validated
 
-    _tell(run(dataset, Spec(by, test, seed)), as_json=as_json)
+    spec = validated(Split, {"by": by, "test": test, "seed": seed}, name_of=flag_name)
+    _tell(run(dataset, spec), as_json=as_json)
 
 
 @main.command()
 @click.argument("dataset", type=DATASET)
-@click.argument("items", nargs=-1)
+@click.argument("items", nargs=-1, required=True)
 @click.option("--keep", "word", flag_value="keep", help="Keep them, whatever rules say.")
 @click.option("--drop", "word", flag_value="drop", help="Leave them out.")
 @click.option("--undo", "word", flag_value="undo", help="Take back what persons said: rules count again.")
@@ -171,13 +173,20 @@ def decide(
     """
     import getpass
 
+    from framekit.extraction.settling import after_decisions
     from framekit.manifest import decide as put_down
     from framekit.manifest import history
+    from framekit.manifest import open as open_manifest
 
+    unknown = open_manifest(dataset).unknown(items)
+    if unknown:
+        raise CommandError(f"no frame or pair of this dataset: {', '.join(unknown)}", where=dataset)
     if word:
         keep = {"keep": True, "drop": False, "undo": None}[word]
         put_down(dataset, items, keep=keep, reason=reason, by=by or getpass.getuser())
-    said = [decision for item in items for decision in history(dataset, item)]
+        after_decisions(dataset)
+    about = dict.fromkeys(name for item in items for name in (item.partition("#")[0], item))
+    said = [decision for name in about for decision in history(dataset, name)]
     if as_json:
         words = [decision._asdict() | {"at": decision.at and decision.at.isoformat()} for decision in said]
         print_json({"dataset": str(dataset), "decisions": words})

@@ -71,8 +71,13 @@ class Limits(BaseModel):
     leave_out: tuple[str, ...] = Field(
         (),
         description="Leave out frames or crops by any measure: 'noise>6', 'crop.sharpness<20'. "
-        "May be repeated.",
+        "May be repeated; 'none' takes them back.",
     )
+
+    @field_validator("leave_out", mode="before")
+    @classmethod
+    def _none(cls, leave_out: Any) -> Any:
+        return () if tuple(leave_out) == ("none",) else leave_out
 
     @field_validator("leave_out")
     @classmethod

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError
 from framekit.extraction.samples import runs_by
 from framekit.extraction.segment import DUPLICATE, EMPTY, SMALL
 from framekit.images.duplicates import group_near_identical, sharpest_of_groups
+from framekit.images.hashing import hash_name
 from framekit.images.likeness import SIZE
 from framekit.images.motion import Move
 from framekit.images.rules import CROP_MEASURES, FRAME_MEASURES, QUALITY, left_out
@@ -64,11 +68,13 @@ def rule_decisions(manifest: Manifest, limits: Limits) -> Iterator[dict[str, Any
 
 def stored_frames(manifest: Manifest) -> Frames:
     """Read what decides about the frames of a dataset."""
+    _refuse_other_hashes(manifest)
     table = manifest.frames(["frame_id", "hash", "signature", "reason", *FRAME_MEASURES])
     shards = sorted((shard for shard in manifest.info.shards if shard.path.startswith("frames/")), key=_path)
     segments = np.repeat(np.arange(len(shards)), [shard.rows for shard in shards])
-    signatures = b"".join(table["signature"].to_pylist())
-    if len(segments) != table.num_rows or len(signatures) != table.num_rows * SIZE:
+    signatures = b"".join(table["signature"].drop_null().to_pylist())
+    nulls = sum(table[name].null_count for name in ("frame_id", "hash", *QUALITY))
+    if nulls or len(segments) != table.num_rows or len(signatures) != table.num_rows * SIZE:
         advice = "see what is damaged with: framekit verify"
         raise FramekitError("its frames are not what was written", where=manifest.root, advice=advice)
     return Frames(
@@ -81,6 +87,23 @@ def stored_frames(manifest: Manifest) -> Frames:
     )
 
 
+def _refuse_other_hashes(manifest: Manifest) -> None:
+    expected = hash_name(str(manifest.info.options.get("hash")))
+    for shard in manifest.info.shards:
+        path = manifest.root / shard.path
+        if shard.path.startswith("frames/") and (found := footer_of(path).get("hash")) != expected:
+            what = f"its hashes are {found or 'of an unknown kind'}, those of this dataset {expected}"
+            advice = "they don't compare; move this shard away and run the same framekit extract again"
+            raise FramekitError(what, where=path, advice=advice)
+
+
+def footer_of(path: Path) -> dict[str, Any]:
+    """What `extract_segment` wrote into the footer of a frames shard."""
+    raw = (pq.read_metadata(path).metadata or {}).get(b"framekit", b"{}")
+    facts: dict[str, Any] = json.loads(raw)
+    return facts
+
+
 def frame_decisions(frames: Frames, limits: Limits) -> Iterator[dict[str, Any]]:
     """Decision rows for the frames that `limits` leave out."""
     reasons = left_out(frames.measures, limits.frame_rules(), len(frames.ids))
@@ -89,11 +112,11 @@ def frame_decisions(frames: Frames, limits: Limits) -> Iterator[dict[str, Any]]:
         reason, kept = reasons[position], stands_for[position]
         if reason is not None:
             yield drop(id_, reason, by=_rule(reason))
-        elif kept != position:
-            yield drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=frames.ids[kept])
-        elif (cut := frames.cut[position]) is not None:
+        elif (cut := frames.cut[kept]) is not None:  # nothing stands for these
             reason = cut if cut in UNCUTTABLE else NOT_CUT
             yield drop(id_, reason, by=_rule(reason))
+        elif kept != position:
+            yield drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=frames.ids[kept])
 
 
 def duplicates(frames: Frames, gone: np.ndarray, limits: Limits) -> np.ndarray:
@@ -109,9 +132,11 @@ def duplicates(frames: Frames, gone: np.ndarray, limits: Limits) -> np.ndarray:
     Returns:
         (N,) int64.
     """
-    sharpness = frames.measures["sharpness"]
-    of_runs = sharpest_of_groups(first_of_runs(frames, gone, limits), sharpness)
     uncuttable = np.isin(frames.cut.astype(str), UNCUTTABLE)
+    sharpness = frames.measures["sharpness"]
+    # Other limits may bring together a frame that has pairs and a sharper one that has none.
+    sharpness = sharpness + np.where(frames.cut == None, sharpness.max(initial=0) + 1, 0)  # noqa: E711
+    of_runs = sharpest_of_groups(first_of_runs(frames, gone, limits), sharpness)
     through = np.flatnonzero((of_runs == np.arange(len(of_runs))) & ~gone & ~uncuttable)
     firsts = group_near_identical(
         frames.hashes[through], limits.dedup_distance, signatures=frames.signatures[through]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,17 +15,17 @@ import pyarrow.parquet as pq
 
 from framekit import __version__
 from framekit.errors import CommandError, FramekitError, printable
+from framekit.extraction.deciding import footer_of
 from framekit.extraction.executors import default_workers, run_segments
 from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
 from framekit.extraction.segment import shard_paths
-from framekit.extraction.settling import settle
+from framekit.extraction.settling import DATASET_LOCK, settle
 from framekit.files import clear_unfinished, sha256_of
-from framekit.images.hashing import hash_name
 from framekit.manifest.decisions import locked
 from framekit.manifest.reading import read_info
 from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, ShardInfo, SourceInfo
 from framekit.manifest.writing import write_info
-from framekit.options import ExtractOptions
+from framekit.options import ExtractOptions, Limits
 from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
 from framekit.terminal.progress import Progress
@@ -182,10 +181,13 @@ def _tagger(options: ExtractOptions, info: DatasetInfo) -> Path | None:
     """
     if options.tagger is None:
         return None
-    from framekit.images.tagging import find_tagger, fingerprints
+    from framekit.images.tagging import DEFAULT_TABLE, Groups, Tagger, find_tagger, fingerprints
 
     folder = find_tagger(options.tagger)
-    found = fingerprints(folder)
+    table = Path(options.content_table) if options.content_table else None
+    Tagger.open(str(folder))  # before anything is written: a damaged one is no one's tagger
+    Groups.read(table)
+    found = fingerprints(folder) | {"content table": sha256_of(table or DEFAULT_TABLE)}
     if info.tagger not in (None, found):
         advice = "use that one, or another --out to make a new dataset"
         raise FramekitError(
@@ -267,11 +269,15 @@ def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | N
     info.problems = _in_order([*earlier, *failed, *damaged.values()])
 
     info.totals["frames"] = decoded
-    outcome = settle(root, info)
+    with locked(root, DATASET_LOCK):
+        there = read_info(root)  # it may have been decided or split again meanwhile
+        info.split = there.split
+        info.options |= {name: there.options[name] for name in Limits.model_fields if name in there.options}
+        info.finished = True
+        outcome = settle(root, info)
+        write_info(root, info)
     run.dropped = outcome.dropped
     run.notes += outcome.notes
-    info.finished = True
-    write_info(root, info)
     return run
 
 
@@ -287,7 +293,6 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
     for source in info.sources:
         shards = sorted((root / "frames").glob(f"{source.id}-[0-9][0-9][0-9][0-9].parquet"))
         footers = [footer_of(path) for path in shards]
-        _refuse_other_hashes(info, shards, footers)
         for path, facts in zip(shards, footers, strict=True):
             info.shards += _shard_infos(path, facts, known)
             decoded += facts["decoded"]
@@ -300,16 +305,6 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
             done.append(source)
     info.sources = done
     return decoded, damaged
-
-
-def _refuse_other_hashes(info: DatasetInfo, shards: list[Path], footers: list[dict[str, Any]]) -> None:
-    expected = hash_name(info.options["hash"])
-    for path, facts in zip(shards, footers, strict=True):
-        if facts.get("hash") != expected:
-            kind = facts.get("hash") or "of an unknown kind"
-            what = f"its hashes are {kind}, those of this dataset {expected}"
-            advice = "they don't compare; move this shard away and run the same framekit extract again"
-            raise FramekitError(what, where=path, advice=advice)
 
 
 def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> list[str]:
@@ -331,13 +326,6 @@ def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> li
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.path, problem.what))
-
-
-def footer_of(path: Path) -> dict[str, Any]:
-    """What `extract_segment` wrote into the footer of a frames shard."""
-    raw = (pq.read_metadata(path).metadata or {}).get(b"framekit", b"{}")
-    facts: dict[str, Any] = json.loads(raw)
-    return facts
 
 
 def _shard_infos(path: Path, facts: dict[str, Any], known: dict[str, ShardInfo]) -> list[ShardInfo]:

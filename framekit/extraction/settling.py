@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from framekit.errors import FramekitError
 from framekit.extraction.deciding import rule_decisions
-from framekit.extraction.splitting import Spec, write_split
+from framekit.extraction.splitting import write_split
 from framekit.manifest.card import card
-from framekit.manifest.decisions import unknown_items, write_rules
-from framekit.manifest.reading import Manifest, read_info
-from framekit.manifest.schema import DatasetInfo
+from framekit.manifest.decisions import locked, unknown_items, write_rules
+from framekit.manifest.reading import SPLIT, Manifest, read_info, read_sides
+from framekit.manifest.schema import DatasetInfo, Split
 from framekit.manifest.writing import write_info, write_text
 from framekit.options import Limits
+from framekit.validating import validated
 
+DATASET_LOCK = "dataset.json.lock"
+"""Held while dataset.json is read, changed and put back."""
 NAMED = 3
 """Unknown ids that a note names."""
 
@@ -42,24 +46,26 @@ class Settled:
     def as_json(self) -> dict[str, Any]:
         """For --json."""
         facts = {"totals": self.info.totals, "dropped": dict(self.dropped), "notes": self.notes}
-        split = self.info.split and self.info.split | {"pairs": self.sides}
+        split = self.info.split and self.info.split.model_dump() | {"pairs": self.sides}
         return {"dataset": str(self.root), "split": split, **facts}
 
 
-def settle(root: Path, info: DatasetInfo, *, split_anew: bool = False) -> Settled:
+def settle(root: Path, info: DatasetInfo, *, rules: bool = True, split_anew: bool = False) -> Settled:
     """Decide what the dataset's limits leave out; its split, totals and card follow.
 
     Args:
         root: The dataset's folder.
         info: Its dataset.json; totals are put in, and it is not written.
+        rules: Decide by rules again; else only what persons said is new.
         split_anew: Forget the sides that frames have.
 
     Raises:
         FramekitError: A shard is damaged, or a film is not at hand whose shots the split needs.
     """
-    write_rules(root, rule_decisions(Manifest(root, info), limits_of(info)))
+    if rules:
+        write_rules(root, rule_decisions(Manifest(root, info), limits_of(info)))
     if info.split:
-        write_split(root, info, Spec(**info.split), limits_of(info), anew=split_anew)
+        write_split(root, info, info.split, limits_of(info), anew=split_anew)
     manifest = Manifest(root, info)
     ids = manifest.frames(["frame_id"])["frame_id"].to_pylist()
     dropped = Counter(manifest.dropped[id_].reason for id_ in ids if id_ in manifest.dropped)
@@ -86,14 +92,29 @@ def decide_again(root: Path, limits: Limits) -> Settled:
     Raises:
         FramekitError: There is no dataset, or it is damaged.
     """
-    info = read_info(root)
-    info.options |= limits.model_dump(mode="json", include=limits.model_fields_set)
-    settled = settle(root, info)
-    write_info(root, info)
+    read_info(root)
+    with locked(root, DATASET_LOCK):
+        info = read_info(root)
+        info.options |= limits.model_dump(mode="json", include=limits.model_fields_set)
+        settled = settle(root, info)
+        write_info(root, info)
     return settled
 
 
-def split(root: Path, spec: Spec) -> Settled:
+def after_decisions(root: Path) -> Settled:
+    """Bring totals, card and split of the dataset in folder `root` in line with what persons decided.
+
+    Raises:
+        FramekitError: There is no dataset, or it is damaged.
+    """
+    with locked(root, DATASET_LOCK):
+        info = read_info(root)
+        settled = settle(root, info, rules=False)
+        write_info(root, info)
+    return settled
+
+
+def split(root: Path, spec: Split) -> Settled:
     """Split the dataset in folder `root` into a train and a test side.
 
     Asked for the same split again, frames keep their sides.
@@ -102,19 +123,33 @@ def split(root: Path, spec: Spec) -> Settled:
         CommandError: It can't be split this way.
         FramekitError: There is no dataset, it is damaged, or a film is not at hand whose shots are needed.
     """
-    info = read_info(root)
-    before, info.split = info.split, spec._asdict()
-    settled = settle(root, info, split_anew=before != info.split)
-    write_info(root, info)
+    read_info(root)
+    with locked(root, DATASET_LOCK):
+        info = read_info(root)
+        anew = info.split != spec or not _has_sides(root)
+        info.split = spec
+        settled = settle(root, info, split_anew=anew)
+        write_info(root, info)
     return settled
+
+
+def _has_sides(root: Path) -> bool:
+    try:
+        return read_sides(root / SPLIT) is not None
+    except FramekitError:
+        return False
 
 
 def limits_of(info: DatasetInfo) -> Limits:
     """The limits that a dataset is decided by."""
-    return Limits(**{name: info.options[name] for name in Limits.model_fields if name in info.options})
+    return validated(
+        Limits, {name: info.options[name] for name in Limits.model_fields if name in info.options}
+    )
 
 
 def _notes(manifest: Manifest, sides: dict[str, int]) -> Iterator[str]:
+    if not manifest.info.finished:
+        yield "the extraction is not finished: run the same framekit extract again"
     unknown = unknown_items(manifest)
     if unknown:
         named = ", ".join(unknown[:NAMED]) + (" …" if len(unknown) > NAMED else "")
@@ -123,6 +158,8 @@ def _notes(manifest: Manifest, sides: dict[str, int]) -> Iterator[str]:
     if not split:
         return
     share = sides["test"] / max(1, sum(sides.values()))
-    if abs(share - split["test"]) > max(0.05, split["test"] / 2):
-        asked = f"the test side holds {share:.0%} of the pairs where {split['test']:.0%} was asked for"
-        yield f"{asked}: what stays together, {split['by']}s, is too large to come nearer"
+    if abs(share - split.test) > 0.05 or not sides["test"] or not sides["train"]:
+        asked = (
+            f"the test side holds {share:.1%} of the pairs where {split.test:.1%} of the frames was asked for"
+        )
+        yield f"{asked}: what stays together, {split.by}s, comes no nearer"

@@ -30,7 +30,8 @@ def find_scenes(root: Path, info: DatasetInfo) -> dict[str, np.ndarray]:
     """
     table = _read(root / NAME)
     known = set(table["source"].to_pylist())
-    films = [source for source in info.sources if source.kind == "film"]
+    with_shards = {shard.path.partition("/")[2].rpartition("-")[0] for shard in info.shards}
+    films = [source for source in info.sources if source.kind == "film" and source.id in with_shards]
     missing = [source for source in films if source.id not in known]
     _check_at_hand(missing)
     look = Look(inverse_telecine=bool(info.options.get("inverse_telecine")))
@@ -76,8 +77,9 @@ def _read(path: Path) -> pa.Table:
     if not path.exists():
         return SCENES.empty_table()
     try:
-        return pq.read_table(path, schema=SCENES, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(path, partitioning=None)
+        return table.select(SCENES.names).cast(SCENES)
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         what = f"cannot be read ({str(error).splitlines()[0]})"
         raise FramekitError(what, where=path, advice="remove it: shots are then found again") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,29 +15,15 @@ from framekit.extraction.shots import find_scenes
 from framekit.files import whole_file
 from framekit.images.duplicates import components
 from framekit.images.rules import left_out
-from framekit.manifest.reading import SPLIT, TEST, TRAIN, Manifest
-from framekit.manifest.schema import SPLITS, DatasetInfo
+from framekit.manifest.decisions import state
+from framekit.manifest.reading import SPLIT, TEST, TRAIN, Manifest, read_sides
+from framekit.manifest.schema import SPLITS, DatasetInfo, Split
 from framekit.options import Limits
 
-By = Literal["film", "scene", "duplicate-group"]
 NEITHER = ""
 
 
-class Spec(NamedTuple):
-    """How a dataset is split.
-
-    Attributes:
-        by: What stays together.
-        test: Share of the frames that is aimed at for the test side, between 0 and 1.
-        seed: Of the choice among what stays together.
-    """
-
-    by: By
-    test: float
-    seed: int
-
-
-def write_split(root: Path, info: DatasetInfo, spec: Spec, limits: Limits, *, anew: bool) -> None:
+def write_split(root: Path, info: DatasetInfo, spec: Split, limits: Limits, *, anew: bool) -> None:
     """Write split.parquet of the dataset in folder `root`.
 
     Args:
@@ -59,13 +44,16 @@ def write_split(root: Path, info: DatasetInfo, spec: Spec, limits: Limits, *, an
         advice = "add films, or split by scene or duplicate-group"
         raise CommandError("one source can't be split by film", where=root, advice=advice)
     shows = left_out(frames.measures, limits.frame_rules(), len(frames.ids)) == None  # noqa: E711
+    kept_by_hand = {item for item, word in state(root).items() if word.keep}
+    shows |= np.array([id_ in kept_by_hand for id_ in frames.ids], bool)
     same = _linked(len(frames.ids), _alike(frames, shows, limits), first_of_runs(frames, ~shows, limits))
     units = {
         "film": lambda: _numbered(rows["source"]),
         "scene": lambda: _linked(len(frames.ids), same, _shots(root, info, rows)),
         "duplicate-group": lambda: same,
     }[spec.by]()
-    known = {} if anew else _sides(root / SPLIT)
+    sides_now = {} if anew else read_sides(root / SPLIT) or {}
+    known = {frame: side or NEITHER for frame, side in sides_now.items()}
     prints, numbers = rows["fingerprint"].to_pylist(), rows["frame_number"].to_pylist()
     keys = [f"{fingerprint}:{number}" for fingerprint, number in zip(prints, numbers, strict=True)]
     sides = assign(keys, units, [known.get(id_) for id_ in frames.ids], spec)
@@ -121,22 +109,13 @@ def _numbered(names: pa.ChunkedArray | list[tuple[int, int]]) -> np.ndarray:
     return np.array([numbers.setdefault(name, len(numbers)) for name in listed], np.int64)
 
 
-def _sides(path: Path) -> dict[str, str]:
-    """Sides that frames have; an empty text for those on neither."""
-    if not path.exists():
-        return {}
-    table = pq.read_table(path, schema=SPLITS, partitioning=None)
-    sides = zip(table["frame_id"].to_pylist(), table["split"].to_pylist(), strict=True)
-    return {frame: side or NEITHER for frame, side in sides}
-
-
-def assign(keys: list[str], units: np.ndarray, before: list[str | None], spec: Spec) -> np.ndarray:
+def assign(keys: list[str], units: np.ndarray, before: list[str | None], spec: Split) -> np.ndarray:
     """Give each frame a side.
 
     A frame that has a side keeps it, whatever is added. What comes new joins the side that its unit has.
     Units that have none are taken in an order that depends on the seed and on their frames' keys alone, and
-    go to the test side as long as that brings it nearer to the share asked for; if the whole test side would
-    be empty, the smallest goes there.
+    go to the test side as long as that brings it nearer to the share asked for; if one side would be empty,
+    the smallest goes there.
 
     Args:
         keys: (N,) names of frames that stay the same in every run, as `<fingerprint>:<frame number>`.
@@ -157,8 +136,9 @@ def assign(keys: list[str], units: np.ndarray, before: list[str | None], spec: S
         nearer = abs(test + len(members[unit]) - aim) < abs(test - aim)
         sides[unit] = TEST if nearer else TRAIN
         test += len(members[unit]) if nearer else 0
-    if not test and len(undecided) > 1:
-        sides[min(undecided, key=lambda unit: (len(members[unit]), names[unit]))] = TEST
+    if len(undecided) > 1 and len(set(sides) - {NEITHER}) == 1:  # no side is left empty
+        smallest = min(undecided, key=lambda unit: (len(members[unit]), names[unit]))
+        sides[smallest] = TRAIN if sides[smallest] == TEST else TEST
     given = np.empty(len(keys), object)
     for frames, side in zip(members, sides, strict=True):
         given[frames] = side

@@ -187,23 +187,27 @@ def by_people(root: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def locked(root: Path, name: str = LOCK) -> Iterator[None]:
     """Keep everybody else from writing decisions in folder `root`; readers need no lock.
+
+    Args:
+        root: The dataset's folder.
+        name: Of the lock's file, for what else is read, changed and put back.
 
     Raises:
         FramekitError: Somebody else holds it for too long, or the folder cannot be written to.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(root / LOCK)
+    lock = FileLock(root / name)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.01)
     except Timeout:
         what = f"another process has held this lock for {PATIENCE:g} seconds"
-        advice = "wait until it has written its decisions, or end it, and try again"
-        raise FramekitError(what, where=root / LOCK, advice=advice) from None
+        advice = "wait until it is done, or end it, and try again"
+        raise FramekitError(what, where=root / name, advice=advice) from None
     except OSError as error:
-        raise FramekitError(f"cannot be locked ({error.strerror})", where=root / LOCK) from error
+        raise FramekitError(f"cannot be locked ({error.strerror})", where=root / name) from error
     try:
         yield
     finally:
@@ -228,11 +232,14 @@ def _rows(table: pa.Table) -> Iterator[Decision]:
 def _read(root: Path) -> pa.Table:
     path = root / NAME
     try:
-        return pq.read_table(path, schema=DECISIONS, partitioning=None)
+        table = pq.read_table(path, partitioning=None).select(DECISIONS.names).cast(DECISIONS)
+        if table["item"].null_count or table["by"].null_count:
+            raise ValueError("rows without an item, or without who decided")
+        return table
     except FileNotFoundError:
         advice = "run the same framekit extract again: it writes the rules' decisions anew"
         raise FramekitError("is missing", where=path, advice=advice) from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         advice = "move it away and run the same framekit extract again: it writes the rules' decisions anew"
         raise FramekitError(
             f"cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice

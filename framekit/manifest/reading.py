@@ -291,9 +291,12 @@ class Manifest:
         return {path: np.flatnonzero([id_ in chosen for id_ in ids[path].to_pylist()]) for path in ids}
 
     @cached_property
-    def _sides(self) -> dict[str, str] | None:
-        """frame_id → side, for frames that have one; None where the dataset is not split."""
-        return _read_sides(self.root / SPLIT)
+    def _sides(self) -> dict[str, str | None] | None:
+        """frame_id → side, None for those on neither; None where the dataset is not split."""
+        sides = read_sides(self.root / SPLIT)
+        if sides is None and self.info.split:  # else the test side would train
+            raise _bad_split(self.root / SPLIT, "is missing")
+        return sides
 
     def _side(self, side: str) -> Manifest:
         inside = {id_ for id_, its in (self._sides or {}).items() if its == side}
@@ -512,7 +515,12 @@ def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     return batch[field.name].cast(field.type)
 
 
-def _read_sides(path: Path) -> dict[str, str] | None:
+def read_sides(path: Path) -> dict[str, str | None] | None:
+    """Sides of the frames in a split.parquet, None for those on neither; None where there is no such file.
+
+    Raises:
+        ManifestError: It cannot be read, or says what no split says.
+    """
     try:
         table = pq.read_table(path, partitioning=None)
         ids, sides = (table[name].to_pylist() for name in ("frame_id", "split"))
@@ -525,7 +533,7 @@ def _read_sides(path: Path) -> dict[str, str] | None:
         raise _bad_split(path, f"knows only the sides {TRAIN} and {TEST}; there is {other[0]!r}")
     if len(set(ids)) < len(ids):
         raise _bad_split(path, "names a frame twice")
-    return {id_: side for id_, side in zip(ids, sides, strict=True) if side}
+    return {id_: side or None for id_, side in zip(ids, sides, strict=True)}
 
 
 def _bad_split(path: Path, what: str) -> ManifestError:

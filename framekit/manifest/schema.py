@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SCHEMA_VERSION = 2
 SHARD_PATH = re.compile(r"(frames|pairs)/[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet")
@@ -164,6 +164,16 @@ class Problem(BaseModel):
     what: str
 
 
+class Split(BaseModel):
+    """How a dataset is split into a train and a test side."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Literal["film", "scene", "duplicate-group"]  # what stays together
+    test: float = Field(gt=0, lt=1, allow_inf_nan=False)  # share of the frames that is aimed at
+    seed: int = Field(0, ge=0)  # of the choice among what stays together
+
+
 class DatasetInfo(BaseModel):
     """What `dataset.json` holds."""
 
@@ -174,6 +184,6 @@ class DatasetInfo(BaseModel):
     shards: list[ShardInfo] = []
     problems: list[Problem] = []
     totals: dict[str, int] = {}
-    split: dict[str, Any] | None = None  # by, test, seed; null where the dataset is not split
+    split: Split | None = None  # null where the dataset is not split
     tagger: dict[str, str] | None = None  # SHA-256 of the image tagger's files
     finished: bool = False  # false while shards are made, and after an interruption

@@ -15,9 +15,9 @@ from framekit.errors import FramekitError
 from framekit.extraction.deciding import NOT_CUT
 from framekit.extraction.extract import extract
 from framekit.extraction.settling import decide_again, split
-from framekit.extraction.splitting import Spec
 from framekit.images.likeness import SIZE, alike
 from framekit.manifest import decide
+from framekit.manifest.schema import Split
 from framekit.options import ExtractOptions, Limits
 from tests.taggers import COLOURS, colour_tagger, random_tagger
 
@@ -183,7 +183,7 @@ def near(first, second):
 
 @pytest.mark.parametrize("by", ["film", "scene", "duplicate-group"])
 def test_nothing_alike_and_no_shot_stands_on_both_sides(dataset, by):
-    split(dataset, Spec(by, 0.3, 0))
+    split(dataset, Split(by=by, test=0.3, seed=0))
     manifest = framekit.manifest.open(dataset)
     train, test = manifest.train.frames(), manifest.test.frames()
     assert test.num_rows
@@ -212,7 +212,7 @@ def test_no_shot_of_a_real_film_stands_on_both_sides(real_data, tmp_path):
 
     film = real_data / "films/big-buck-bunny.ts"
     extract([str(film)], tmp_path / "d", OPTIONS.model_copy(update={"every": 12}))
-    settled = split(tmp_path / "d", Spec("scene", 0.2, 0))
+    settled = split(tmp_path / "d", Split(by="scene", test=0.2, seed=0))
     assert settled.sides["test"]
     manifest = framekit.manifest.open(tmp_path / "d")
     sides = [
@@ -228,7 +228,7 @@ def test_sides_stay_when_a_film_is_added(films, tmp_path):
     from tests.films import numbered_film
 
     extract([str(films)], tmp_path / "d", OPTIONS, workers=1)
-    split(tmp_path / "d", Spec("duplicate-group", 0.3, 0))
+    split(tmp_path / "d", Split(by="duplicate-group", test=0.3, seed=0))
     before = framekit.manifest.open(tmp_path / "d").split.to_pydict()
     numbered_film(tmp_path / "three.mp4", 60, seed=3, hold=4)
     extract([str(films), str(tmp_path / "three.mp4")], tmp_path / "d", OPTIONS, workers=1)
@@ -247,10 +247,10 @@ def test_one_film_cannot_be_split_by_film_and_lost_films_not_by_scene(films, tmp
     film.write_bytes((films / "one.mp4").read_bytes())
     extract([str(film)], tmp_path / "d", OPTIONS, workers=1)
     with pytest.raises(FramekitError, match="can't be split by film"):
-        split(tmp_path / "d", Spec("film", 0.1, 0))
+        split(tmp_path / "d", Split(by="film", test=0.1, seed=0))
     film.unlink()
     with pytest.raises(FramekitError, match="is not there"):
-        split(tmp_path / "d", Spec("scene", 0.1, 0))
+        split(tmp_path / "d", Split(by="scene", test=0.1, seed=0))
     assert framekit.manifest.open(tmp_path / "d").info.split is None
 
 
@@ -300,7 +300,7 @@ def test_a_tagger_says_what_frames_show(films, tagger, tmp_path):
     assert all(row["content"] for row in rows)
     assert {"people", "greenery", "scenery", "other"} >= {group for row in rows for group in row["content"]}
     assert all(json.loads(row["tags"]).keys() <= {*COLOURS, "momotaro"} for row in rows)
-    assert len(manifest.info.tagger) == 2
+    assert manifest.info.tagger.keys() == {"model.onnx", "selected_tags.csv", "content table"}
 
 
 def test_without_a_tagger_content_is_not_measured(made):
@@ -318,3 +318,104 @@ def test_another_tagger_or_none_is_refused_in_one_line(films, tagger, tmp_path):
         (tagger / file.name).write_bytes(file.read_bytes())
     with pytest.raises(FramekitError, match="not the image tagger that this dataset was made with"):
         extract([str(films)], tmp_path / "d", options, workers=1)
+
+
+# What goes wrong
+
+
+def run(*words):
+    result = CliRunner(catch_exceptions=False).invoke(main, [str(word) for word in words])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("share", ["nan", "0", "1", "-0.5", "inf"])
+def test_a_share_that_is_none_is_refused(dataset, share):
+    code, _, err = run("split", dataset, "--test", share, "--by", "duplicate-group")
+    assert code == 2
+    assert "--test" in err
+    assert framekit.manifest.open(dataset).info.split is None
+
+
+def test_a_lost_or_damaged_split_never_lets_the_test_side_train(dataset):
+    spec = Split(by="duplicate-group", test=0.3, seed=0)
+    split(dataset, spec)
+    sides = framekit.manifest.open(dataset).split.to_pydict()
+    for damage in ("lost", b"garbage"):
+        (dataset / "split.parquet").unlink()
+        if isinstance(damage, bytes):
+            (dataset / "split.parquet").write_bytes(damage)
+        with pytest.raises(FramekitError, match="framekit split"):
+            len(framekit.manifest.open(dataset).train)
+        split(dataset, spec)  # which is the cure
+        assert framekit.manifest.open(dataset).split.to_pydict() == sides
+
+
+@pytest.mark.parametrize("column", ["item", "keep", "by", "reason"])
+def test_decisions_without_a_column_are_refused(dataset, column):
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(dataset / "decisions.parquet")
+    pq.write_table(table.drop_columns([column]), dataset / "decisions.parquet")
+    with pytest.raises(FramekitError, match="cannot be read"):
+        len(framekit.manifest.open(dataset))
+
+
+def test_a_side_that_is_empty_or_far_from_what_was_asked_is_said(dataset):
+    settled = split(dataset, Split(by="duplicate-group", test=0.999, seed=0))
+    assert settled.sides["train"]
+    assert any("was asked for" in note for note in split(dataset, Split(by="film", test=0.01, seed=0)).notes)
+
+
+def test_rules_by_hand_can_be_taken_back(dataset):
+    before = bytes_of(dataset)
+    assert run("dedup", dataset, "--leave-out", "brightness>=0")[0] == 0
+    assert not len(framekit.manifest.open(dataset))
+    assert run("dedup", dataset, "--leave-out", "none")[0] == 0
+    assert bytes_of(dataset) == before
+
+
+def test_what_stands_for_a_frame_is_kept_whatever_the_limits(dataset):
+    for limits in (
+        Limits(),
+        Limits(dedup_distance=1, pan_overlap=1),
+        Limits(dedup_distance=30),
+        Limits(min_contrast=50),
+    ):
+        decide_again(dataset, limits)
+        out = dropped(dataset)
+        assert not {why.because_of for why in out.values()} & out.keys()
+
+
+def test_frames_with_pairs_stand_for_those_without(films, tmp_path):
+    made = extract([str(films)], tmp_path / "d", OPTIONS.model_copy(update={"min_contrast": 55}), workers=1)
+    with_pairs = made.info.totals["pairs"]
+    decide_again(tmp_path / "d", Limits(min_contrast=0, dedup_distance=30))
+    manifest = framekit.manifest.open(tmp_path / "d")
+    assert 0 < len(manifest) <= with_pairs
+    assert not [i for i, why in manifest.dropped.items() if why.reason == NOT_CUT and why.because_of]
+
+
+def test_a_decision_is_in_the_totals_and_asking_about_nothing_is_wrong(dataset):
+    frame = framekit.manifest.open(dataset).pairs(["frame_id"])["frame_id"][0].as_py()
+    assert run("decide", dataset, frame, "--drop")[0] == 0
+    manifest = framekit.manifest.open(dataset)
+    assert manifest.info.totals["pairs"] == len(manifest)
+    assert frame in run("decide", dataset, f"{frame}#0")[1]
+    assert run("decide", dataset, "nobody:1")[0] == 2
+    assert run("decide", dataset, "--drop")[0] == 2
+
+
+def test_commands_at_once_lose_nothing(dataset):
+    import subprocess
+    import sys
+
+    program = [sys.executable, "-m", "framekit.cli"]
+    commands = [
+        ["dedup", str(dataset), "--distance", "3"],
+        ["split", str(dataset), "--by", "duplicate-group"],
+    ]
+    running = [subprocess.Popen([*program, *words], stdout=subprocess.DEVNULL) for words in commands]
+    assert [process.wait() for process in running] == [0, 0]
+    info = framekit.manifest.open(dataset).info
+    assert info.options["dedup_distance"] == 3
+    assert info.split.by == "duplicate-group"

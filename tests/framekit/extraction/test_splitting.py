@@ -4,9 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framekit.extraction.splitting import NEITHER, TEST, TRAIN, Spec, assign, without_leaks
+from framekit.extraction.splitting import NEITHER, TEST, TRAIN, assign, without_leaks
+from framekit.manifest.schema import Split
 
-TENTH = Spec("scene", 0.1, 0)
+
+def split(test: float, seed: int) -> Split:
+    return Split(by="scene", test=test, seed=seed)
+
+
+TENTH = split(0.1, 0)
 
 
 def keys(count: int) -> list[str]:
@@ -17,16 +23,16 @@ def new(count: int) -> list[str | None]:
     return [None] * count
 
 
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.floats(0, 1), st.integers(0, 5))
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.floats(0.001, 0.999), st.integers(0, 5))
 def test_a_unit_is_never_parted(units, test, seed):
-    sides = assign(keys(len(units)), np.array(units), new(len(units)), Spec("scene", test, seed))
+    sides = assign(keys(len(units)), np.array(units), new(len(units)), split(test, seed))
     assert set(sides) <= {TRAIN, TEST}
     assert all(len({sides[i] for i in range(len(units)) if units[i] == unit}) == 1 for unit in units)
 
 
 @given(st.permutations(range(60)), st.integers(0, 5))
 def test_the_order_of_frames_changes_nothing(order, seed):
-    units, spec = np.arange(60) // 4, Spec("scene", 0.2, seed)
+    units, spec = np.arange(60) // 4, split(0.2, seed)
     straight = assign(keys(60), units, new(60), spec)
     shuffled = assign([keys(60)[i] for i in order], units[order], new(60), spec)
     assert [straight[i] for i in order] == list(shuffled)
@@ -34,12 +40,12 @@ def test_the_order_of_frames_changes_nothing(order, seed):
 
 @given(st.integers(0, 1000))
 def test_the_share_is_met_within_a_unit(seed):
-    sides = assign(keys(1000), np.arange(1000) // 5, new(1000), Spec("scene", 0.1, seed))
+    sides = assign(keys(1000), np.arange(1000) // 5, new(1000), split(0.1, seed))
     assert 95 <= np.sum(sides == TEST) <= 105
 
 
 def test_seeds_choose_differently():
-    choices = {tuple(assign(keys(50), np.arange(50), new(50), Spec("scene", 0.2, s))) for s in range(5)}
+    choices = {tuple(assign(keys(50), np.arange(50), new(50), split(0.2, s))) for s in range(5)}
     assert len(choices) == 5
 
 
@@ -58,7 +64,7 @@ def test_one_unit_alone_is_all_train():
     st.integers(0, 3),
 )
 def test_what_is_added_moves_nothing(first, added, seed):
-    spec = Spec("scene", 0.2, seed)
+    spec = split(0.2, seed)
     before = assign(keys(len(first)), np.array(first), new(len(first)), spec)
     count = len(first) + len(added)
     after = assign(keys(count), np.array(first + added), [*before, *new(len(added))], spec)

@@ -20,9 +20,9 @@ ROOMS = {
     "sources": {"errors"},
     "options": {"errors", "images", "sources"},
     "manifest": {"errors", "files", "validating", "terminal", "images"},
-    "extraction": {"errors", "files", "terminal", "images", "options", "sources", "manifest"},
+    "extraction": {"errors", "files", "validating", "terminal", "images", "options", "sources", "manifest"},
     "audit": {"errors", "manifest"},
-    "cli": {"errors", "terminal", "options", "sources", "manifest", "extraction", "audit"},
+    "cli": {"errors", "validating", "terminal", "options", "sources", "manifest", "extraction", "audit"},
 }
 FROM_FRAMEKIT = {
     "cartoongan": {"manifest", "errors", "files", "validating", "terminal"},

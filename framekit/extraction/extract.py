@@ -30,6 +30,9 @@ from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
 from framekit.terminal.progress import Progress
 
+CUT_SHORT = 0.8
+"""Share of the frames that a header states below which a film seems to be cut short; headers are rough."""
+
 
 @dataclass
 class Extraction:
@@ -316,6 +319,11 @@ def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> li
             how = {"fields": "3:2 pulldown", "frames": "every fifth picture a repeat"}.get(telecine, telecine)
             spread = f"{source.path} is film at 24 frames a second spread over 30 ({how})"
             notes.append(f"{spread}; --inverse-telecine takes it back")
+    for source in films:
+        stated, there = source.facts.get("stated_frames", 0), source.facts.get("frames", 0)
+        if there < CUT_SHORT * stated and not info.options.get("inverse_telecine"):
+            short = f"{source.path} holds {there:,} frames where its header states about {stated:,}"
+            notes.append(f"{short}: it seems to be cut short")
     in_software = [
         source.path for source in films if hwaccel and hwaccel not in source.facts.get("decoder", "")
     ]

@@ -499,3 +499,13 @@ def test_a_film_of_zeros_without_end_is_given_up(films, tmp_path, monkeypatch):
     made = extract([str(film)], tmp_path / "d", ExtractOptions(every=4, crop_size=64), workers=1)
     assert made.info.totals["frames"] > 10
     assert "nothing to be found in it for 1 seconds" in made.problems[0].what
+
+
+def test_a_film_that_is_cut_short_is_said_so(films, tmp_path):
+    data = (films / "two.mkv").read_bytes()
+    (tmp_path / "half.mkv").write_bytes(data[: len(data) // 2])
+    made = extract([str(tmp_path / "half.mkv"), str(films / "two.mkv")], tmp_path / "d", OPTIONS, workers=1)
+    said = [note for note in made.notes if "cut short" in note]
+    assert len(said) == 1
+    assert "half.mkv holds" in said[0]
+    assert "about 64" in said[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -15,7 +15,16 @@ from framekit.errors import FramekitError
 from framekit.sources.codecs.coded import Unclear
 from framekit.sources.deinterlacing import deinterlaced
 from framekit.sources.film import fraction, open_film, pixel_aspect
-from framekit.sources.frames import Decoded, Shown, Unexpected, every_frame, mark_of, timed, wanted_frames
+from framekit.sources.frames import (
+    CannotSeek,
+    Decoded,
+    Shown,
+    Unexpected,
+    every_frame,
+    mark_of,
+    timed,
+    wanted_frames,
+)
 from framekit.sources.letterbox import Box
 from framekit.sources.picture import to_rgb
 from framekit.sources.sampling import USUAL_RATE, FrameTime, Sampling, Totals, frames_skipped, sampler
@@ -86,12 +95,14 @@ class Approach:
         threads: Of the decoder, where a timeline tells which frames to expect of it: FFmpeg's frame threads
             lose frames around damage without a word.
         hwaccel: A kind of device to decode on, as `cuda`, or None.
+        seek: Jump to where decoding begins, with a timeline; else everything before it is read.
     """
 
     timeline: Timeline | None = None
     neighbours: bool = False
     threads: int = 1
     hwaccel: str | None = None
+    seek: bool = True
 
 
 SEQUENTIAL = Approach()
@@ -134,29 +145,84 @@ def film_pictures(
     """
     timeline = None if look.inverse_telecine else approach.timeline
     takes = sampler_of(path, sampling, timeline, look, on_frames=decoded.on_frames)
-    threads = approach.threads if timeline else 1
-    with open_film(path, threads=threads, hwaccel=approach.hwaccel, strict=timeline is not None) as film:
+    if timeline is None:
+        yield from _all_gone_through(path, takes, decoded, look, approach)
+    else:
+        numbers = [time.number for time in timeline.times() if takes(time)]
+        yield from pictures_at(path, numbers, decoded=decoded, look=look, approach=approach)
+
+
+def pictures_at(
+    path: Path,
+    numbers: Sequence[int],
+    *,
+    decoded: Decoded,
+    look: Look = Look(),
+    approach: Approach = SEQUENTIAL,
+    span: range | None = None,
+) -> Iterator[Picture]:
+    """Give the pictures of a film that have these numbers; see `film_pictures`.
+
+    Args:
+        path: The film.
+        numbers: In display order from 0; those that there are not give nothing.
+        decoded: Is counted up.
+        look: How they are made into pictures.
+        approach: How to go about it.
+        span: The frames that count as gone through, where there is a timeline; all of the film by default.
+
+    Raises:
+        FramekitError: The film cannot be opened.
+        Surprise: Begin anew with the approach in the error.
+    """
+    timeline = None if look.inverse_telecine else approach.timeline
+    if timeline is None:
+        taken = set(numbers)
+        yield from _all_gone_through(path, lambda time: time.number in taken, decoded, look, approach)
+        return
+    with open_film(path, threads=approach.threads, hwaccel=approach.hwaccel, strict=True) as film:
         container, stream = film
         decoded.decoder = decoder_of(stream, approach.hwaccel)
-        shown: Iterator[Shown]
-        if timeline is None:
-            frames = _timed_frames(container, stream, decoded, look)
-            shown = (Shown(time, takes(time), frame) for time, frame in frames)
-        else:
-            shown = wanted_frames(
-                container, stream, timeline, takes, decoded=decoded, neighbours=approach.neighbours
-            )
-        aspect_of = _aspects(container, stream)
+        shown = wanted_frames(
+            container,
+            stream,
+            timeline,
+            numbers,
+            decoded=decoded,
+            span=span,
+            neighbours=approach.neighbours,
+            seek=approach.seek,
+        )
         try:
-            for before, now, after in _with_neighbours(shown):
-                if now.wanted:
-                    _check_neighbours(now, look, approach, timeline)
-                    frame = _whole(before, now.frame, after, look)
-                    yield Picture(_place(now), _cut(to_rgb(frame, aspect_of(now.frame)), look.box))
-                    # Held on to, it would change what memory the decoder uses, and what damage leaves in it.
-                    del frame
+            yield from _pictures(container, stream, shown, look, approach)
+        except CannotSeek as error:
+            raise Surprise(error.what, replace(approach, seek=False)) from None
         except Unexpected as error:
             raise Surprise(error.what, replace(approach, timeline=None)) from None
+
+
+def _all_gone_through(
+    path: Path, takes: Callable[[FrameTime], bool], decoded: Decoded, look: Look, approach: Approach
+) -> Iterator[Picture]:
+    """The pictures of the frames that `takes` picks, asked once for each; everything is decoded."""
+    with open_film(path, hwaccel=approach.hwaccel) as (container, stream):
+        decoded.decoder = decoder_of(stream, approach.hwaccel)
+        frames = _timed_frames(container, stream, decoded, look)
+        shown = (Shown(time, takes(time), frame) for time, frame in frames)
+        yield from _pictures(container, stream, shown, look, replace(approach, timeline=None))
+
+
+def _pictures(
+    container: InputContainer, stream: VideoStream, shown: Iterator[Shown], look: Look, approach: Approach
+) -> Iterator[Picture]:
+    aspect_of = _aspects(container, stream)
+    for before, now, after in _with_neighbours(shown):
+        if now.wanted:
+            _check_neighbours(now, look, approach)
+            frame = _whole(before, now.frame, after, look)
+            yield Picture(_place(now), _cut(to_rgb(frame, aspect_of(now.frame)), look.box))
+            # Held on to, it would change what memory the decoder uses, and what damage leaves in it.
+            del frame
 
 
 def timeline_of(
@@ -317,8 +383,8 @@ def _beside(now: Shown, other: Shown | None, step: int) -> VideoFrame | None:
     return other.frame if other is not None and other.time.number == now.time.number + step else None
 
 
-def _check_neighbours(now: Shown, look: Look, approach: Approach, timeline: Timeline | None) -> None:
-    if timeline is not None and not approach.neighbours and _is_deinterlaced(now.frame, look):
+def _check_neighbours(now: Shown, look: Look, approach: Approach) -> None:
+    if approach.timeline is not None and not approach.neighbours and _is_deinterlaced(now.frame, look):
         raise Surprise("its frames are interlaced", replace(approach, neighbours=True))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from framekit.errors import FramekitError
 from framekit.sources.film import fraction, packets_of, reason
 from framekit.sources.sampling import Clock, FrameTime
-from framekit.sources.timeline import Timeline
+from framekit.sources.timeline import Fed, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 PACKETS_WITHOUT_A_PICTURE = 5_000
 """After so many a film is given up: no decoder holds that many back."""
+WORTH_A_JUMP = 250
+"""Packets; fewer are read at once and thrown away."""
+SECONDS_BEFORE = (0, 1, 15)
+"""How far before a packet it is jumped to, one after the other: some containers lead past it."""
+LOOKED_THROUGH = 2_500
+"""Packets after a jump among which the one that is looked for must be."""
 
 
 @dataclass
@@ -67,6 +74,10 @@ class Mark:
 
 class Unexpected(FramekitError):
     """The decoder gave something else than the packets promised; says what."""
+
+
+class CannotSeek(FramekitError):
+    """A jump into a film did not lead where it should: read it from its start."""
 
 
 class Shown(NamedTuple):
@@ -152,51 +163,59 @@ def wanted_frames(
     container: InputContainer,
     stream: VideoStream,
     timeline: Timeline,
-    takes: Callable[[FrameTime], bool],
+    numbers: Sequence[int],
     *,
     decoded: Decoded,
+    span: range | None = None,
     neighbours: bool = False,
+    seek: bool = True,
 ) -> Iterator[Shown]:
-    """Decode the frames that `takes` picks, and of the others only what these need.
+    """Decode some frames of a film, and of the others only what these need.
 
     Args:
         container: Open at its start.
         stream: Its video.
         timeline: Of this film.
-        takes: Asked once for every frame of the film in display order.
+        numbers: Of the frames.
         decoded: Is counted up.
+        span: The frames that are gone through, to count; all of the film by default.
         neighbours: Give the frames beside the wanted ones as well.
+        seek: Jump to where decoding begins, where that is far into the film.
 
     Raises:
+        CannotSeek: What is there after a jump is not what the timeline says.
         Unexpected: The decoder gave something else than the timeline says.
     """
-    taken = {time.number for time in timeline.times() if takes(time)}
+    taken = set(numbers)
     beside = {number + step for number in taken for step in (-1, 1)} if neighbours else set()
-    numbers = sorted(number for number in taken | beside if 0 <= number < timeline.frames)
-    by_pts = dict(zip(timeline.pts[timeline.in_display_order[numbers]].tolist(), numbers, strict=True))
-    for frame in _fed_frames(container, stream, timeline, numbers, decoded):
-        number = by_pts.get(frame.pts)
-        if number is not None:
-            yield Shown(timeline.time(number), number in taken, frame)
+    shown = sorted(number for number in taken | beside if 0 <= number < timeline.frames)
+    by_pts = dict(zip(timeline.pts[timeline.in_display_order[shown]].tolist(), shown, strict=True))
+    span = span or range(timeline.frames)
+    feed = timeline.fed(shown)
+    if feed:
+        first = feed[0].packet if seek and feed[0].packet > WORTH_A_JUMP else 0
+        packets = _packets_from(container, stream, timeline, first)
+        for frame in _fed_frames(stream.codec_context, packets, feed, decoded, span):
+            number = by_pts.get(frame.pts)
+            if number is not None:
+                yield Shown(timeline.time(number), number in taken, frame)
+    decoded.go_on_to(len(span))
 
 
 def _fed_frames(
-    container: InputContainer,
-    stream: VideoStream,
-    timeline: Timeline,
-    numbers: list[int],
+    context: VideoCodecContext,
+    packets: Iterator[tuple[int, Packet]],
+    feed: list[Fed],
     decoded: Decoded,
+    span: range,
 ) -> Iterator[VideoFrame]:
-    """Feed the decoder what the frames `numbers` need; every packet fed must give its frame and no other."""
-    context = stream.codec_context
+    """Feed the decoder what it needs; every packet fed must give its frame and no other."""
     owed: set[int | None] = set()
-    feed = timeline.fed(numbers)
-    packets = enumerate(_packets(container, stream))
     for place, afresh in feed:
         packet = next((packet for at, packet in packets if at == place), None)
-        decoded.go_on_to(place + 1)
-        if packet is None or packet.pts != timeline.pts[place]:
+        if packet is None:
             raise Unexpected("the file is not what it was a moment ago")
+        decoded.go_on_to(min(max(0, place + 1 - span.start), len(span)))
         if afresh and place > 0:
             yield from _expected(_decode(context, None), owed)
             context.flush_buffers()
@@ -205,9 +224,58 @@ def _fed_frames(
         owed.add(packet.pts)
         yield from _expected(_decode(context, packet), owed)
     yield from _expected(_decode(context, None), owed)
-    decoded.go_on_to(timeline.frames)
     if owed:
         raise Unexpected(f"{len(owed)} frames are missing")
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, timeline: Timeline, first: int
+) -> Iterator[tuple[int, Packet]]:
+    """Packets and their places in the stream, from place `first` on, or from an earlier one.
+
+    They must follow on each other as the timeline says: then nothing was lost, wherever reading began.
+    """
+    packets = _packets(container, stream)
+    if first:
+        packets = _sought(container, stream, timeline, first)
+    for place, packet in enumerate(packets, start=first):
+        if place >= timeline.frames or packet.pts != timeline.pts[place]:
+            what = "the file is not what it was a moment ago"
+            raise CannotSeek(what) if first else Unexpected(what)
+        yield place, packet
+
+
+def _sought(
+    container: InputContainer, stream: VideoStream, timeline: Timeline, first: int
+) -> Iterator[Packet]:
+    """Packets from place `first` on, which is known by its time and size.
+
+    Raises:
+        CannotSeek: It was not found.
+    """
+    assert stream.time_base
+    for seconds in SECONDS_BEFORE:
+        packets = _packets_after(container, stream, timeline.pts[first] - round(seconds / stream.time_base))
+        # What stands right after a jump may be a part of a packet only: then its size is another.
+        for packet in islice(packets, LOOKED_THROUGH):
+            place = timeline.place_of.get(packet.pts or 0, timeline.frames)
+            if place == first and packet.size == timeline.sizes[first]:
+                yield packet
+                yield from packets
+                return
+            if first <= place < timeline.frames:
+                break
+    raise CannotSeek("what stands where it was jumped to is not what was read before")
+
+
+def _packets_after(container: InputContainer, stream: VideoStream, pts: int) -> Iterator[Packet]:
+    from av.error import FFmpegError
+
+    try:
+        container.seek(int(pts), stream=stream, backward=True)
+    except FFmpegError as error:
+        raise CannotSeek(f"it cannot be jumped in: {reason(error)}") from None
+    return _packets(container, stream)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:

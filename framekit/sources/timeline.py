@@ -41,6 +41,7 @@ class Timeline:
         referenced: bool, other pictures may be predicted from it.
         restarts: bool, a decoder can begin here.
         leading: bool, follows a restart in the stream, is shown before it, and needs what came before it.
+        sizes: int64, bytes of the packet.
         time_base: Seconds a tick.
     """
 
@@ -49,6 +50,7 @@ class Timeline:
     referenced: np.ndarray
     restarts: np.ndarray
     leading: np.ndarray
+    sizes: np.ndarray
     time_base: Fraction
 
     @property
@@ -70,6 +72,26 @@ class Timeline:
     def times(self) -> Iterator[FrameTime]:
         """Times of all frames in display order."""
         return map(self.time, range(self.frames))
+
+    @cached_property
+    def place_of(self) -> dict[int, int]:
+        """Timestamp → place of its packet in the stream."""
+        return {int(pts): place for place, pts in enumerate(self.pts)}
+
+    def spans(self, length: int) -> list[tuple[int, int]]:
+        """Cut the film into about equal spans of about `length` frames, each from a restart on.
+
+        Returns:
+            Frame numbers [start, stop) of each; one span where the film has no restart to cut at.
+        """
+        number = np.empty(self.frames, np.int64)
+        number[self.in_display_order] = np.arange(self.frames)
+        restarts = np.sort(number[self.restarts])
+        parts = max(1, round(self.frames / length))
+        marks = [self.frames * part // parts for part in range(1, parts)]
+        after = np.searchsorted(restarts, marks)
+        cuts = {int(restarts[at]) for at in after if at < len(restarts)}
+        return list(pairwise(sorted({0, *cuts, self.frames})))
 
     def fed(self, wanted: Collection[int]) -> list[Fed]:
         """The packets that a decoder needs, in order, to give the frames `wanted` exactly.
@@ -118,6 +140,7 @@ def read_timeline(
     pts: list[int] = []
     keyframes = bytearray()
     coded: list[Coded] = []
+    sizes: list[int] = []
     for packet in _packets(container, stream):
         if packet.size == 0:
             continue
@@ -128,6 +151,7 @@ def read_timeline(
         coded.append(headers.read(data))
         pts.append(packet.pts)
         keyframes.append(packet.is_keyframe)
+        sizes.append(packet.size)
         check(packet)
     if not pts:
         raise Unclear("it holds no packets")
@@ -141,6 +165,7 @@ def read_timeline(
         np.array([each.referenced for each in coded], bool),
         np.array([each.restart for each in coded], bool),
         np.array([each.leading for each in coded], bool),
+        np.array(sizes, np.int64),
         time_base,
     )
 

@@ -104,6 +104,7 @@ def made(groups: list[tuple[list[int], list[int]]]) -> Timeline:
         referenced=np.isin(kind, (KEYFRAME, REFERENCE, LEADING_REFERENCE)),
         restarts=kind == KEYFRAME,
         leading=np.isin(kind, (LEADING, LEADING_REFERENCE)),
+        sizes=np.full(len(kinds), 1_000),
         time_base=Fraction(1, 24),
     )
 

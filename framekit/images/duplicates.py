@@ -35,9 +35,8 @@ READ = 2**16
 BUCKET_COST, KEY_COST = 2**15, 2**8
 """What a bucket, and looking up one key for it, cost beside one comparison: some 30 µs, 250 ns and 1 ns."""
 
-CELLS = likeness.COLUMNS * likeness.ROWS
-SPARED = int(likeness.ELSEWHERE * CELLS + 1e-6)
-"""Cells in which alike signatures may differ by anything."""
+CELLS, SPARED = likeness.CELLS, likeness.SPARED
+"""Cells of a signature, and in how many of them alike ones may differ by anything."""
 REACH = likeness.SHIFT + likeness.TOLERANCE
 """Levels by which the others may differ."""
 PLAIN = 2 * likeness.FLAT * (CELLS / (2 * (SPARED + 1))) ** 0.5 + 2 * likeness.TOLERANCE
@@ -157,12 +156,14 @@ class _Pictures:
         self._near = _Near(max_distance)
         self._flat, self._plain = np.zeros((2, len(hashes)), bool)
         self._low, self._middle, self._high = np.zeros((3, len(hashes), 3), np.int16)
+        self._sketches = np.empty((0, 2, 0), np.uint8)
         if signatures is None:
             return
+        self._sketches = likeness.sketches(signatures)
         for start in range(0, len(hashes), READ):
             part = slice(start, start + READ)
             cells = signatures[part].reshape(-1, CELLS, 3).transpose(0, 2, 1)
-            ranked = np.sort(np.ascontiguousarray(cells), axis=2).astype(np.int16)
+            ranked = np.sort(cells.astype(np.int16, order="C"), axis=2)
             spread = ranked[:, 0, -1 - 2 * SPARED] - ranked[:, 0, 2 * SPARED]
             self._flat[part] = likeness.is_flat(signatures[part])
             self._plain[part] = self._flat[part] | (spread <= PLAIN)
@@ -185,9 +186,9 @@ class _Pictures:
         """Those candidates, (K,) positions each, that are alike."""
         if self.signatures is None or not len(a):
             return a, b
-        agree = likeness.alike(
-            self.hashes[a], self.signatures[a], self.hashes[b], self.signatures[b], self._near.max_distance
-        )
+        fitting = likeness.may_be_alike(self._sketches[a], self._sketches[b])
+        a, b = a[fitting], b[fitting]
+        agree = likeness.agree(self.signatures[a], self.signatures[b], self._flat[a] | self._flat[b])
         return a[agree], b[agree]
 
     def candidates(self, first: np.ndarray, second: np.ndarray) -> Pairs:

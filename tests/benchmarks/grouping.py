@@ -8,6 +8,8 @@ Seconds of CPU and of the clock, and memory at its peak, of `group_near_identica
 - one cluster: all within 4 bits of one picture.
 - films, signatures: as above, each near-duplicate's signature checked too; one picture in
   twenty is of low contrast, one in `--flat` is flat.
+- one hash, unlike: equal hashes, each picture with colours of its own, so that every pair is compared;
+  `EQUAL` of them whatever the counts.
 
 Every measurement has a process of its own; its memory is counted with what it reads. Beside them stands the
 comparison with every leader, on as many hashes as it can take, which must give the same.
@@ -33,10 +35,12 @@ from tests.oracles.duplicates import group_by_every_leader
 
 WAYS = {"groups": group_near_identical, "components": components, "every leader": group_by_every_leader}
 SIGNED = "films, signatures"
-KINDS = ("uniform", "films", "one cluster", SIGNED)
+UNLIKE = "one hash, unlike"
+KINDS = ("uniform", "films", "one cluster", SIGNED, UNLIKE)
 COUNTS = (20_000, 100_000, 1_000_000)
 COMPARED = 20_000
 """Hashes that are compared with every leader, too."""
+EQUAL = 3_000
 DISTANCES = (6, 12)
 FLAT = 1_000
 LARGEST = 10_000
@@ -65,6 +69,8 @@ def hashes_of(kind: str, count: int, generator: np.random.Generator) -> tuple[np
     originals = np.arange(count)
     if kind == "uniform":
         return generator.integers(0, 2**64, count, dtype=np.uint64), originals
+    if kind == UNLIKE:
+        return np.zeros(count, np.uint64), originals
     if kind == "one cluster":
         return _prints(np.zeros(count, np.uint64), generator), np.zeros(count, np.int64)
     sizes = generator.zipf(2.2, count).clip(max=LARGEST)
@@ -105,7 +111,9 @@ def measure(kind: str, count: int, max_distance: int, way: str, flat: int) -> Co
     hashes, originals = hashes_of(kind, count, generator)
     shown = generator.permutation(count)  # prints lie anywhere, as in a dataset of many films
     hashes = hashes[shown]
-    signed = {"signatures": signatures_of(originals, flat, generator)[shown]} if kind == SIGNED else {}
+    signed = {}
+    if kind in (SIGNED, UNLIKE):
+        signed["signatures"] = signatures_of(originals, flat, generator)[shown]
     clock, cpu = time.perf_counter(), time.process_time()
     firsts = WAYS[way](hashes, max_distance, **signed)
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
@@ -122,10 +130,10 @@ def measurements(
     return [
         (kind, count, distance, way)
         for kind in kinds
-        for count in counts
+        for count in ([EQUAL] if kind == UNLIKE else counts)
         for distance in distances
         for way in WAYS
-        if way != "every leader" or (count <= COMPARED and kind != SIGNED)
+        if way != "every leader" or (count <= COMPARED and kind not in (SIGNED, UNLIKE))
     ]
 
 

@@ -6,8 +6,23 @@ import pytest
 
 from framekit.images import likeness
 from framekit.images.hashing import perceptual_hash, small_grey
-from framekit.images.likeness import SHIFT, SIZE, TOLERANCE, alike, is_flat, signature
+from framekit.images.likeness import (
+    COLUMNS,
+    MOVE,
+    ROWS,
+    SHIFT,
+    SIZE,
+    SPARED,
+    TOLERANCE,
+    agree,
+    alike,
+    is_flat,
+    may_be_alike,
+    signature,
+    sketches,
+)
 from tests.films import numbered_frame
+from tests.oracles.likeness import agree_by_solving
 
 DISTANCE = 10
 
@@ -128,6 +143,82 @@ def test_answers_are_symmetric_and_the_same_for_many_pairs_as_for_each(drawing, 
     assert alike(others, second, hashes, first, 2).tolist() == answers.tolist()
     monkeypatch.setattr(likeness, "AT_ONCE", 1)
     assert alike(hashes, first, others, second, 2).tolist() == answers.tolist()
+
+
+def pairs_about_the_limit(drawing, generator, count=3_000):
+    """Signatures of drawings, noise, smooth pictures, edges; the same moved, shifted, spoilt, grainy."""
+    windows = [drawing[top : top + 240, left : left + 400] for top in (0, 60, 120) for left in (0, 120, 240)]
+    drawn = np.stack([signature(window) for window in windows])[generator.integers(0, 9, count // 4)]
+    noise = generator.integers(0, 256, (count // 4, SIZE))
+    coarse = generator.integers(0, 256, (count // 4, 3, 4, 3))
+    smooth = np.stack([cv2.resize(cells.astype(np.uint8), (COLUMNS, ROWS)) for cells in coarse])
+    edges = generator.choice([0, 255], (count // 4, 1, COLUMNS, 3)) * np.ones((1, ROWS, 1, 1), int)
+    first = np.concatenate([made.reshape(-1, ROWS, COLUMNS, 3) for made in (drawn, noise, smooth, edges)])
+    down, across = np.gradient(first.astype(float), axis=(1, 2))
+    y, x = (MOVE * generator.choice([-1, -0.5, 0, 1], (2, count, 1, 1, 1))).clip(-MOVE, MOVE)
+    shift = generator.integers(-SHIFT, SHIFT + 1, (count, 1, 1, 3)) * generator.integers(
+        0, 2, (count, 1, 1, 1)
+    )
+    grain = generator.integers(-1, 2, first.shape) * generator.integers(0, TOLERANCE + 3, (count, 1, 1, 1))
+    spoilt = (
+        generator.random((count, ROWS, COLUMNS, 1)) < generator.choice([0, 1, 2, 4], (count, 1, 1, 1)) / 144
+    )
+    second = np.where(spoilt, 255 - first, first + y * down + x * across + shift + grain)
+    return (made.round().clip(0, 255).astype(np.uint8).reshape(count, SIZE) for made in (first, second))
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_answers_are_those_of_numpy_s_gradient_solver_and_median(drawing, still):
+    first, second = pairs_about_the_limit(drawing, np.random.default_rng(0))
+    expected = agree_by_solving(first, second, still=still)
+    assert 0.02 < expected.mean() < 0.9
+    assert np.array_equal(agree(first, second, np.full(len(first), still)), expected)
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_sketches_refuse_nothing_that_agrees(drawing, still):
+    first, second = pairs_about_the_limit(drawing, np.random.default_rng(1))
+    agreeing = agree(first, second, np.full(len(first), still))
+    refused = ~may_be_alike(sketches(first), sketches(second))
+    assert not (agreeing & refused).any() and refused.any()
+    assert np.array_equal(refused, ~may_be_alike(sketches(second), sketches(first)))
+
+
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize("spoilt, expected", [(SPARED, True), (SPARED + 1, False)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_sketches_spare_as_many_cells_as_may_show_something_else(channel, spoilt, expected, level):
+    flat = np.full((1, SIZE), 120, np.uint8)
+    other = flat + np.uint8(SHIFT)
+    cells = [place for place in likeness.SKETCHED if place % 3 == channel]
+    other[0, cells[:spoilt]] = level
+    made, others = sketches(flat), sketches(other)
+    others[0, 1] = made[0, 1]  # else it would be the steep edges that open its reach
+    assert may_be_alike(made, others).tolist() == [expected]
+
+
+@pytest.mark.parametrize("shift, expected", [(SHIFT, True), (SHIFT + TOLERANCE + 3, False)])
+@pytest.mark.parametrize("channel", range(3))
+def test_sketches_refuse_another_colour(shift, expected, channel):
+    flat = np.full((1, SIZE), 120, np.uint8)
+    other = flat.copy()
+    other[:, channel::3] += np.uint8(shift)
+    for first, second in ((flat, other), (other, flat)):
+        assert may_be_alike(sketches(first), sketches(second)).tolist() == [expected]
+
+
+def test_the_reach_of_the_steepest_edges_fits_into_a_byte():
+    rows, columns = np.indices((ROWS, COLUMNS))[..., None]
+    boards = [rows // 2 + columns // 2, rows, columns, (rows > 0) & (columns > 0), rows + columns]
+    steep = np.stack([255 * (board % 2) * np.ones(3, int) for board in boards]).astype(np.uint8)
+    signatures = steep.reshape(-1, SIZE)
+    cells = likeness._planes(signatures)
+    reach = np.full_like(cells, TOLERANCE / 2)
+    for slopes in likeness._slopes(cells, cells):
+        reach[..., : likeness.COMPARED] += likeness.SLACK * np.abs(slopes) / 2
+        reach[..., : likeness.COMPARED] += MOVE * np.abs(likeness._centred(slopes)) / 2
+    reach = reach.transpose(0, 2, 1).reshape(-1, SIZE)[:, likeness.SKETCHED]
+    assert reach.max() > 150 and (sketches(signatures)[:, 1] >= reach).all()
 
 
 def test_a_drawing_is_not_flat(drawing):

@@ -1,8 +1,9 @@
 """Training batches from datasets: what step number N sees is a function of the seed and of N, nothing else.
 
-Each domain (photos, cartoons) is an endless stream: epoch after epoch, each in an order of its own. Sample
-number n of a stream is cropped and flipped by a seed made of (seed, domain, n). So a resumed run sees what it
-would have seen, whatever the number of workers.
+Each domain (photos, cartoons) is an endless stream: epoch after epoch, each in an order of its own, in which
+whole row groups are read and shuffled together (`framekit.manifest.Shuffle`). Sample number n of a stream is
+cropped and flipped by a seed made of (seed, domain, n). So a resumed run sees what it would have seen, with
+any workers. Each worker holds only what its own steps need.
 """
 
 from __future__ import annotations
@@ -10,36 +11,27 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, tee
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from cartoongan.options import TrainOptions
 from framekit.errors import CommandError, FramekitError
-from framekit.manifest import Manifest, Pair, PairReader
+from framekit.manifest import WINDOW, Manifest, Pair, PairReader, Shuffle
 
 PHOTOS, CARTOONS = 0, 1
 """Domains, as seeds know them."""
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a run to stop."""
-
-
-def position(counter: int, *, length: int, seed: int, domain: int) -> int:
-    """Place among `length` samples that stands at place `counter` of a domain's endless stream."""
-    epoch, place = divmod(counter, length)
-    return int(_order(length, seed, domain, epoch)[place])
-
-
-@lru_cache(maxsize=4)
-def _order(length: int, seed: int, domain: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, domain, epoch]).permutation(length)
 
 
 def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> None:
@@ -73,31 +65,39 @@ def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> N
         )
 
 
-class Samples(Dataset[dict[str, np.ndarray]]):
-    """One domain's endless stream: item n is sample number n, cropped and flipped.
+class Samples:
+    """One domain's endless stream of samples, cropped and flipped.
 
     Args:
         reader: The domain's pairs.
         domain: `PHOTOS` or `CARTOONS`.
         crop_size: Side of the square that is cut out of larger samples.
         seed: Of order, crops and flips.
+        window: Row groups that are shuffled together.
     """
 
-    def __init__(self, reader: PairReader, *, domain: int, crop_size: int, seed: int) -> None:
+    def __init__(
+        self, reader: PairReader, *, domain: int, crop_size: int, seed: int, window: int = WINDOW
+    ) -> None:
         self._reader, self._domain = reader, domain
         self._crop_size, self._seed = crop_size, seed
+        self._shuffle = Shuffle(reader.row_groups, seed=(seed, domain), window=window)
 
-    def __getitem__(self, counter: int) -> dict[str, np.ndarray]:
-        """`image`, and for cartoons `smoothed` cut alike: each (crop_size, crop_size, 3) uint8 RGB.
+    def at(self, numbers: Iterable[int]) -> Iterator[dict[str, np.ndarray]]:
+        """The samples at ascending `numbers` of the stream, which may be endless.
+
+        `image`, and for cartoons `smoothed` cut alike: each (crop_size, crop_size, 3) uint8 RGB.
 
         Raises:
-            FramekitError: The sample is damaged, too small, or has no smoothed half.
+            FramekitError: A sample is damaged, too small, or has no smoothed half.
         """
-        place = position(counter, length=len(self._reader), seed=self._seed, domain=self._domain)
-        pictures = self._pictures(self._reader[place])
-        seed = np.random.SeedSequence([self._seed, self._domain, counter]).generate_state(1, np.uint64)[0]
-        self._augment.set_random_seed(int(seed))
-        return self._augment(**pictures)
+        numbers, asked = tee(numbers)
+        pairs = (pair for block in self._shuffle.blocks(asked) for pair in self._reader.gather(block))
+        for number, pair in zip(numbers, pairs, strict=True):
+            pictures = self._pictures(pair)
+            seed = np.random.SeedSequence([self._seed, self._domain, number]).generate_state(1, np.uint64)[0]
+            self._augment.set_random_seed(int(seed))
+            yield self._augment(**pictures)
 
     def _pictures(self, pair: Pair) -> dict[str, np.ndarray]:
         if min(pair.image.shape[:2]) < self._crop_size:
@@ -119,8 +119,8 @@ class Samples(Dataset[dict[str, np.ndarray]]):
         return A.Compose(transforms, additional_targets={"smoothed": "image"})
 
 
-class Batches(Dataset[dict[str, Tensor] | FramekitError]):
-    """Item N is all that training step N sees (N from 0).
+class Batches:
+    """All that training steps see, counted from 0.
 
     Args:
         cartoons: Pairs with their smoothed halves.
@@ -138,19 +138,36 @@ class Batches(Dataset[dict[str, Tensor] | FramekitError]):
             for reader, domain in ((photos, PHOTOS), (cartoons, CARTOONS))
         )
 
-    def __getitem__(self, step: int) -> dict[str, Tensor] | FramekitError:
-        """(N, 3, P, P) uint8 RGB `photos`, and after the init steps `cartoons` and `smoothed`.
+    def of(self, steps: range) -> Iterator[dict[str, Tensor]]:
+        """(N, 3, P, P) uint8 RGB `photos` of each step, and after the init steps `cartoons` and `smoothed`.
 
-        An error is returned, not raised: on its way out of a worker it would lose its one-line form.
+        Raises:
+            FramekitError: A sample could not be read.
         """
-        try:
-            batch = {"photos": _stacked(self._photos, step, self._batch_size)["image"]}
+        size, main = self._batch_size, (step - self._init_steps for step in steps if step >= self._init_steps)
+        photos = self._photos.at(_numbers(steps, size))
+        cartoons = self._cartoons.at(_numbers(main, size))
+        for step in steps:
+            batch = {"photos": _stacked(photos, size)["image"]}
             if step >= self._init_steps:
-                cartoons = _stacked(self._cartoons, step - self._init_steps, self._batch_size)
-                batch |= {"cartoons": cartoons["image"], "smoothed": cartoons["smoothed"]}
-            return batch
+                pairs = _stacked(cartoons, size)
+                batch |= {"cartoons": pairs["image"], "smoothed": pairs["smoothed"]}
+            yield batch
+
+
+@dataclass
+class _Steps(IterableDataset[dict[str, Tensor] | FramekitError]):
+    """Batches of `steps`, or a worker's share of them: the loader asks its workers in turn."""
+
+    batches: Batches
+    steps: range
+
+    def __iter__(self) -> Iterator[dict[str, Tensor] | FramekitError]:
+        worker = get_worker_info()
+        try:
+            yield from self.batches.of(self.steps[worker.id :: worker.num_workers] if worker else self.steps)
         except FramekitError as error:
-            return error
+            yield error  # not raised: on its way out of a worker it would lose its one-line form
 
 
 def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator[dict[str, Tensor]]:
@@ -160,9 +177,8 @@ def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator
         FramekitError: A sample could not be read.
     """
     loader = DataLoader(
-        batches,
+        _Steps(batches, range(start, stop)),
         batch_size=None,
-        sampler=range(start, stop),
         num_workers=workers,
         worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # else the loader draws a number from the global one
@@ -187,11 +203,17 @@ def first_photos(photos: Manifest, options: TrainOptions, *, steps: int) -> list
     """The photos of the first `steps` steps, as training sees them: each (N, 3, P, P) uint8 RGB."""
     reader = photos.reader(smoothed=False)
     samples = Samples(reader, domain=PHOTOS, crop_size=options.crop_size, seed=options.seed)
-    return [_stacked(samples, step, options.batch_size)["image"] for step in range(steps)]
+    found = samples.at(_numbers(range(steps), options.batch_size))
+    return [_stacked(found, options.batch_size)["image"] for _ in range(steps)]
 
 
-def _stacked(samples: Samples, step: int, batch_size: int) -> dict[str, Tensor]:
-    parts = [samples[counter] for counter in range(step * batch_size, (step + 1) * batch_size)]
+def _numbers(steps: Iterable[int], batch_size: int) -> Iterator[int]:
+    """Numbers of the samples of `steps`."""
+    return (step * batch_size + place for step in steps for place in range(batch_size))
+
+
+def _stacked(samples: Iterator[dict[str, np.ndarray]], batch_size: int) -> dict[str, Tensor]:
+    parts = list(islice(samples, batch_size))
     return {
         name: torch.from_numpy(np.stack([part[name] for part in parts]).transpose(0, 3, 1, 2).copy())
         for name in parts[0]

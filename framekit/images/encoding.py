@@ -35,19 +35,20 @@ def encode(image: np.ndarray, encoding: str = "png") -> bytes:
     return data.tobytes()
 
 
-def decode(data: bytes | None) -> np.ndarray:
-    """Decode an encoded picture to (H, W, 3) uint8 RGB.
+def decode(data: bytes | np.ndarray | None) -> np.ndarray:
+    """Decode an encoded picture, given as bytes or as an array of uint8, to (H, W, 3) uint8 RGB.
 
     Raises:
         FramekitError: The bytes are no picture.
     """
+    encoded = np.frombuffer(b"" if data is None else data, np.uint8)
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        rgb = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
     except cv2.error:  # a header that claims gigapixels
-        bgr = None
-    if bgr is None:
-        raise FramekitError(f"{len(data or b'')} bytes that are no picture")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        rgb = None
+    if rgb is None:
+        raise FramekitError(f"{encoded.size} bytes that are no picture")
+    return rgb
 
 
 def parse_encoding(encoding: str) -> tuple[str, int]:

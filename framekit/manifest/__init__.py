@@ -9,15 +9,20 @@ framekit.manifest.decide(manifest.root, ["ponyo-0a1b2c3d:1200"], keep=False, rea
 """
 
 from framekit.manifest.decisions import Decision, decide, history, state
+from framekit.manifest.loading import WINDOW, PairStream, Share, Shuffle
 from framekit.manifest.reading import Manifest, ManifestError, Pair, PairReader
 from framekit.manifest.reading import open_manifest as open
 
 __all__ = [
+    "WINDOW",
     "Decision",
     "Manifest",
     "ManifestError",
     "Pair",
     "PairReader",
+    "PairStream",
+    "Share",
+    "Shuffle",
     "decide",
     "history",
     "open",

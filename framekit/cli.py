@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -124,7 +125,7 @@ def dedup(dataset: Path, limits: Limits, as_json: bool) -> None:
     type=float,
     default=0.1,
     show_default=True,
-    help="Share of the frames to test with.",
+    help="Share of the frames with pairs to test with.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -149,9 +150,9 @@ def split(*, dataset: Path, by: str, test: float, seed: int, as_json: bool) -> N
 @main.command()
 @click.argument("dataset", type=DATASET)
 @click.argument("items", nargs=-1, required=True)
-@click.option("--keep", "word", flag_value="keep", help="Keep them, whatever rules say.")
-@click.option("--drop", "word", flag_value="drop", help="Leave them out.")
-@click.option("--undo", "word", flag_value="undo", help="Take back what persons said: rules count again.")
+@click.option("--keep", is_flag=True, help="Keep them, whatever rules say.")
+@click.option("--drop", is_flag=True, help="Leave them out.")
+@click.option("--undo", is_flag=True, help="Take back what persons said: rules count again.")
 @click.option("--reason", default="by hand", show_default=True, help="Why.")
 @click.option("--by", default=None, help="Who.  [default: the user's name]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -159,7 +160,9 @@ def decide(
     *,
     dataset: Path,
     items: tuple[str, ...],
-    word: str | None,
+    keep: bool,
+    drop: bool,
+    undo: bool,
     reason: str,
     by: str | None,
     as_json: bool,
@@ -178,18 +181,21 @@ def decide(
     from framekit.manifest import history
     from framekit.manifest import open as open_manifest
 
+    words = [name for name, given in {"--keep": keep, "--drop": drop, "--undo": undo}.items() if given]
+    if len(words) > 1:
+        raise CommandError(f"{' and '.join(words)} contradict each other", advice="give one of them")
     unknown = open_manifest(dataset).unknown(items)
     if unknown:
         raise CommandError(f"no frame or pair of this dataset: {', '.join(unknown)}", where=dataset)
-    if word:
-        keep = {"keep": True, "drop": False, "undo": None}[word]
-        put_down(dataset, items, keep=keep, reason=reason, by=by or getpass.getuser())
+    if words:
+        stays = None if undo else keep
+        put_down(dataset, items, keep=stays, reason=reason, by=by or getpass.getuser())
         after_decisions(dataset)
     about = dict.fromkeys(name for item in items for name in (item.partition("#")[0], item))
     said = [decision for name in about for decision in history(dataset, name)]
     if as_json:
-        words = [decision._asdict() | {"at": decision.at and decision.at.isoformat()} for decision in said]
-        print_json({"dataset": str(dataset), "decisions": words})
+        rows = [decision._asdict() | {"at": decision.at and decision.at.isoformat()} for decision in said]
+        print_json({"dataset": str(dataset), "decisions": rows})
         return
     for decision in said:
         kept = {True: "keep", False: "leave out", None: "undo"}[decision.keep]
@@ -226,23 +232,70 @@ def audit(dataset: Path, as_json: bool) -> None:
 @click.argument("dataset", type=DATASET)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(dataset: Path, as_json: bool) -> None:
-    """Check a dataset: checksums, ids, every picture, every pair. Lists all faults found.
+    """Check a dataset: checksums, ids, every picture and pair, decisions, split. Lists all faults found.
 
     \b
     framekit verify dataset
     """
     import framekit.manifest
+    from framekit.manifest.verifying import digest_of
     from framekit.manifest.verifying import verify as check
 
     manifest = framekit.manifest.open(dataset)
     faults = check(manifest)
     if as_json:
-        print_json({"dataset": str(dataset), "digest": manifest.digest, "faults": faults})
+        print_json({"dataset": str(dataset), "digest": digest_of(manifest), "faults": faults})
     else:
         for fault in faults:
             click.echo(printable(fault))
         click.echo(f"{len(faults)} faults" if faults else f"no faults; digest {manifest.digest}")
     sys.exit(1 if faults else 0)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.argument("out", type=DATASET)
+@click.option(
+    "--format",
+    type=click.Choice(["folders", "webdataset", "hf"]),
+    required=True,
+    help="Loose pictures for CartoonGAN repositories, tar shards, or a folder for the Hugging Face hub.",
+)
+@click.option("--photos", type=DATASET, help="With folders: a dataset of photos, for src_data.")
+@click.option(
+    "--pairs",
+    type=click.Choice(["side-by-side", "smoothed"]),
+    help="With folders: what tgt_data/pair holds.  [default: side-by-side]",
+)
+@click.option("--shard-size", type=int, metavar="MB", help="Of a shard, at most.  [default: 500]")
+@click.option("--shard-rows", type=int, metavar="N", help="Pairs of a shard, at most.  [default: 10000]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def export(*, dataset: Path, out: Path, photos: Path | None, as_json: bool, **given: Any) -> None:
+    """Write what is in of a dataset in a layout that other tools read, train and test apart.
+
+    Run it again to go on after an interruption.
+
+    \b
+    framekit export cartoons data --format folders --photos photos
+    framekit export cartoons shards --format webdataset --shard-size 1000
+    framekit export cartoons hub --format hf
+    """
+    from framekit.manifest.exporting import ExportOptions
+    from framekit.manifest.exporting import export as run
+    from framekit.terminal.flags import flag_name
+    from framekit.validating import validated
+
+    given = {name: value for name, value in given.items() if value is not None}
+    made = run(dataset, out, validated(ExportOptions, given, name_of=flag_name), photos=photos)
+    if as_json:
+        print_json(made.as_json())
+        return
+    counts = ", ".join(f"{count:,} in {place}" for place, count in made.counts.items())
+    click.echo(f"{counts}; {made.files:,} files, {made.size / 1e6:,.1f} MB in {printable(made.root)}")
+    for note in made.notes:
+        click.echo(f"note: {printable(note)}")
+    for head, line in zip_longest(["next: "], made.next, fillvalue="      "):
+        click.echo(head + printable(line))
 
 
 def _tell(settled: Settled, *, as_json: bool) -> None:
@@ -328,7 +381,7 @@ def _print_extraction(made: Extraction) -> None:
         f"{totals['bytes'] / 1e6:,.1f} MB in {printable(made.root)}"
     )
     if made.done_before:
-        click.echo(f"{made.done_before:,} shards were done already and kept")
+        click.echo(f"{made.done_before:,} sources were done already: nothing of them is read again")
     if made.dropped:
         click.echo(_left_out(made.dropped))
     for note in made.notes:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from framekit.errors import FramekitError
-from framekit.extraction.deciding import rule_decisions
+from framekit.extraction.deciding import UNCUTTABLE, rule_decisions
 from framekit.extraction.splitting import write_split
 from framekit.manifest.card import card
-from framekit.manifest.decisions import locked, unknown_items, write_rules
+from framekit.manifest.decisions import locked, state, unknown_items, write_rules
 from framekit.manifest.reading import SPLIT, Manifest, read_info, read_sides
 from framekit.manifest.schema import DatasetInfo, Split
 from framekit.manifest.writing import write_info, write_text
@@ -135,7 +135,7 @@ def split(root: Path, spec: Split) -> Settled:
 
 def _has_sides(root: Path) -> bool:
     try:
-        return read_sides(root / SPLIT) is not None
+        return read_sides(root / SPLIT, "assigned") is not None
     except FramekitError:
         return False
 
@@ -154,12 +154,32 @@ def _notes(manifest: Manifest, sides: dict[str, int]) -> Iterator[str]:
     if unknown:
         named = ", ".join(unknown[:NAMED]) + (" …" if len(unknown) > NAMED else "")
         yield f"{len(unknown):,} decisions are about frames or pairs that are not here: {named}"
+    yield from _notes_on_kept(manifest)
     split = manifest.info.split
     if not split:
         return
     share = sides["test"] / max(1, sum(sides.values()))
     if abs(share - split.test) > 0.05 or not sides["test"] or not sides["train"]:
-        asked = (
-            f"the test side holds {share:.1%} of the pairs where {split.test:.1%} of the frames was asked for"
+        asked = f"where {split.test:.1%} of the frames with pairs was asked for"
+        holds = f"the test side holds {share:.1%} of the pairs"
+        yield f"{holds} {asked}: what stays together, {split.by}s, comes no nearer"
+
+
+def _notes_on_kept(manifest: Manifest) -> Iterator[str]:
+    """Of frames that persons keep and that have no pairs."""
+    if not manifest.info.shards:
+        return
+    kept = {item for item, word in state(manifest.root).items() if word.keep}
+    if not kept:
+        return
+    cut = set(manifest.undecided.pairs(["frame_id"])["frame_id"].to_pylist())
+    rows = manifest.frames(["frame_id", "reason"]).to_pylist()
+    reasons = [row["reason"] for row in rows if row["frame_id"] in kept - cut]
+    never = sum(reason in UNCUTTABLE for reason in reasons)
+    if len(reasons) > never:
+        yield (
+            f"{len(reasons) - never:,} frames that are to be kept have no pairs yet: "
+            "run the same framekit extract again to cut them"
         )
-        yield f"{asked}: what stays together, {split.by}s, comes no nearer"
+    if never:
+        yield f"{never:,} frames that are to be kept give no pairs: {' or '.join(UNCUTTABLE)}"

@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from framekit.errors import FramekitError
+from framekit.errors import FramekitError, printable
 from framekit.files import fingerprint_of, whole_file
-from framekit.manifest.schema import SCENES, DatasetInfo, SourceInfo
+from framekit.manifest.reading import SHOTS, read_scenes
+from framekit.manifest.schema import SCENES, DatasetInfo, SourceInfo, source_of
 from framekit.sources.decoding import Look, shots_of
 from framekit.terminal.progress import Progress
-
-NAME = "scenes.parquet"
 
 
 def find_scenes(root: Path, info: DatasetInfo) -> dict[str, np.ndarray]:
@@ -28,18 +27,18 @@ def find_scenes(root: Path, info: DatasetInfo) -> dict[str, np.ndarray]:
     Raises:
         FramekitError: Such a film is not where it was, or is another one now.
     """
-    table = _read(root / NAME)
+    table = read_scenes(root / SHOTS)
     known = set(table["source"].to_pylist())
-    with_shards = {shard.path.partition("/")[2].rpartition("-")[0] for shard in info.shards}
+    with_shards = {source_of(shard.path) for shard in info.shards}
     films = [source for source in info.sources if source.kind == "film" and source.id in with_shards]
     missing = [source for source in films if source.id not in known]
-    _check_at_hand(missing)
+    places = [_find(source, root) for source in missing]  # all of them, before hours of decoding
     look = Look(inverse_telecine=bool(info.options.get("inverse_telecine")))
     with Progress("find shots", total=sum(_frames(source) for source in missing), unit="frames") as progress:
-        for source in missing:
-            found = _shots(source, look, partial(progress.advance, 1, Path(source.path).name))
+        for source, place in zip(missing, places, strict=True):
+            found = _shots(source, place, look, partial(progress.advance, 1, place.name))
             table = pa.concat_tables([table, found])
-            _write(root / NAME, table)
+            _write(root / SHOTS, table)
     return {source.id: _starts(table, source.id) for source in films}
 
 
@@ -47,20 +46,33 @@ def _frames(source: SourceInfo) -> int:
     return int(source.facts.get("frames") or source.facts.get("stated_frames") or 0)
 
 
-def _check_at_hand(films: list[SourceInfo]) -> None:
+def _find(source: SourceInfo, root: Path) -> Path:
+    """Where a film lies now: its path from here, or else from the folder that the dataset stands in.
+
+    Raises:
+        FramekitError: It is in neither place, or another film is.
+    """
+    places = list(dict.fromkeys(folder / source.path for folder in (Path.cwd(), root.resolve().parent)))
+    there = [place for place in places if place.is_file()]
+    for place in there:
+        if fingerprint_of(place) == source.fingerprint:
+            return place
+    if there:
+        what = f"is another film than the dataset was made from: {_listed(there)}"
+    else:
+        what = f"the film is not there, and its shots are not known yet; looked for {_listed(places)}"
     advice = "bring it there, or split by film or by duplicate-group"
-    for source in films:
-        path = Path(source.path)
-        if not path.is_file():
-            raise FramekitError(
-                "the film is not there, and its shots are not known yet", where=path, advice=advice
-            )
-        if fingerprint_of(path) != source.fingerprint:
-            raise FramekitError("is another film than the dataset was made from", where=path, advice=advice)
+    if not Path(source.path).is_absolute():
+        advice = f"run this in the folder that its path starts from, {advice}"
+    raise FramekitError(what, where=source.path, advice=advice)
 
 
-def _shots(source: SourceInfo, look: Look, on_frame: Callable[[], None]) -> pa.Table:
-    shots = shots_of(Path(source.path), look, on_frames=lambda _: on_frame())
+def _listed(places: list[Path]) -> str:
+    return " and ".join(printable(place) for place in places)
+
+
+def _shots(source: SourceInfo, place: Path, look: Look, on_frame: Callable[[], None]) -> pa.Table:
+    shots = shots_of(place, look, on_frames=lambda _: on_frame())
     rows = [
         {"source": source.id, "scene": number, "start": shot.start, "stop": shot.stop}
         for number, shot in enumerate(shots)
@@ -71,17 +83,6 @@ def _shots(source: SourceInfo, look: Look, on_frame: Callable[[], None]) -> pa.T
 def _starts(table: pa.Table, source: str) -> np.ndarray:
     starts: np.ndarray = table.filter(pc.field("source") == source)["start"].to_numpy()
     return starts
-
-
-def _read(path: Path) -> pa.Table:
-    if not path.exists():
-        return SCENES.empty_table()
-    try:
-        table = pq.read_table(path, partitioning=None)
-        return table.select(SCENES.names).cast(SCENES)
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        what = f"cannot be read ({str(error).splitlines()[0]})"
-        raise FramekitError(what, where=path, advice="remove it: shots are then found again") from None
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,15 @@ from framekit.manifest.schema import SPLITS, DatasetInfo, Split
 from framekit.options import Limits
 
 NEITHER = ""
+
+
+class _Unit(NamedTuple):
+    """Frames that must not be parted: their positions, a name that stays, their side so far, their weight."""
+
+    frames: np.ndarray
+    name: str
+    side: str | None
+    weight: int
 
 
 def write_split(root: Path, info: DatasetInfo, spec: Split, limits: Limits, *, anew: bool) -> None:
@@ -52,16 +62,19 @@ def write_split(root: Path, info: DatasetInfo, spec: Split, limits: Limits, *, a
         "scene": lambda: _linked(len(frames.ids), same, _shots(root, info, rows)),
         "duplicate-group": lambda: same,
     }[spec.by]()
-    sides_now = {} if anew else read_sides(root / SPLIT) or {}
-    known = {frame: side or NEITHER for frame, side in sides_now.items()}
+    put = {} if anew else read_sides(root / SPLIT, "assigned") or {}
+    before = [put[id_] or NEITHER if id_ in put else None for id_ in frames.ids]
     prints, numbers = rows["fingerprint"].to_pylist(), rows["frame_number"].to_pylist()
     keys = [f"{fingerprint}:{number}" for fingerprint, number in zip(prints, numbers, strict=True)]
-    sides = assign(keys, units, [known.get(id_) for id_ in frames.ids], spec)
-    placed = shows & (sides != NEITHER)
-    sides = without_leaks(sides, _alike(frames, placed, limits))
-    names = pa.array([side or None for side in sides], pa.string())
+    with_pairs = set(manifest.pairs(["frame_id"])["frame_id"].to_pylist())
+    weights = np.array([id_ in with_pairs for id_ in frames.ids], np.int64)
+    assigned = assign(keys, units, before, spec, weights)
+    placed = shows & (assigned != NEITHER)
+    sides = without_leaks(assigned, _alike(frames, placed, limits))
+    columns = frames.ids, [side or None for side in sides], [side or None for side in assigned]
+    table = pa.table([pa.array(column, pa.string()) for column in columns], schema=SPLITS)
     with whole_file(root / SPLIT) as temporary:
-        pq.write_table(pa.table([pa.array(frames.ids, pa.string()), names], schema=SPLITS), temporary)
+        pq.write_table(table, temporary)
 
 
 def _alike(frames: Frames, among: np.ndarray, limits: Limits) -> np.ndarray:
@@ -109,42 +122,57 @@ def _numbered(names: pa.ChunkedArray | list[tuple[int, int]]) -> np.ndarray:
     return np.array([numbers.setdefault(name, len(numbers)) for name in listed], np.int64)
 
 
-def assign(keys: list[str], units: np.ndarray, before: list[str | None], spec: Split) -> np.ndarray:
+def assign(
+    keys: list[str], units: np.ndarray, before: list[str | None], spec: Split, weights: np.ndarray
+) -> np.ndarray:
     """Give each frame a side.
 
     A frame that has a side keeps it, whatever is added. What comes new joins the side that its unit has.
     Units that have none are taken in an order that depends on the seed and on their frames' keys alone, and
-    go to the test side as long as that brings it nearer to the share asked for; if one side would be empty,
-    the smallest goes there.
+    go to the test side as long as that brings it nearer to the share asked for, by weight; if one side would
+    be empty, the lightest goes there. Units without weight are dealt out among themselves, by frames: they
+    count for nothing now, but other limits may bring them in.
 
     Args:
         keys: (N,) names of frames that stay the same in every run, as `<fingerprint>:<frame number>`.
         units: (N,) int64, equal for frames that must not be parted.
         before: (N,) side of each frame so far, None for new ones.
         spec: How to split.
+        weights: (N,) int64, how much each frame counts towards the share.
 
     Returns:
         (N,) objects: `train`, `test` or, for new frames of a unit that is on both sides, an empty text.
     """
-    members = _members(units)
-    sides = [_side(before, frames) for frames in members]
-    test = sum(len(frames) for frames, side in zip(members, sides, strict=True) if side == TEST)
-    names = [min(keys[frame] for frame in frames) for frames in members]
-    undecided = [unit for unit, side in enumerate(sides) if side is None]
-    aim = spec.test * len(keys)
-    for unit in sorted(undecided, key=lambda unit: _rank(names[unit], spec.seed)):
-        nearer = abs(test + len(members[unit]) - aim) < abs(test - aim)
-        sides[unit] = TEST if nearer else TRAIN
-        test += len(members[unit]) if nearer else 0
-    if len(undecided) > 1 and len(set(sides) - {NEITHER}) == 1:  # no side is left empty
-        smallest = min(undecided, key=lambda unit: (len(members[unit]), names[unit]))
-        sides[smallest] = TRAIN if sides[smallest] == TEST else TEST
+    heavy: list[_Unit] = []
+    light: list[_Unit] = []
+    for frames in _members(units):
+        weight, name = int(weights[frames].sum()), min(keys[frame] for frame in frames)
+        among = heavy if weight else light
+        among.append(_Unit(frames, name, _side(before, frames), weight or len(frames)))
     given = np.empty(len(keys), object)
-    for frames, side in zip(members, sides, strict=True):
-        given[frames] = side
+    for among in (heavy, light):
+        for unit, side in zip(among, _deal(among, spec), strict=True):
+            given[unit.frames] = side
     for frame, side in enumerate(before):
         given[frame] = given[frame] if side is None else side
     return given
+
+
+def _deal(units: list[_Unit], spec: Split) -> list[str | None]:
+    """The side of each unit, with one for those that had none."""
+    sides = [unit.side for unit in units]
+    test = sum(unit.weight for unit in units if unit.side == TEST)
+    aim = spec.test * sum(unit.weight for unit in units)
+    undecided = [number for number, side in enumerate(sides) if side is None]
+    for number in sorted(undecided, key=lambda number: _rank(units[number].name, spec.seed)):
+        weight = units[number].weight
+        nearer = abs(test + weight - aim) < abs(test - aim)
+        sides[number] = TEST if nearer else TRAIN
+        test += weight if nearer else 0
+    if len(undecided) > 1 and len(set(sides) - {NEITHER}) == 1:  # no side is left empty
+        lightest = min(undecided, key=lambda number: (units[number].weight, units[number].name))
+        sides[lightest] = TRAIN if sides[lightest] == TEST else TEST
+    return sides
 
 
 def without_leaks(sides: np.ndarray, alike: np.ndarray) -> np.ndarray:

@@ -161,7 +161,10 @@ def history(root: Path, item: str | None = None) -> list[Decision]:
     """
     table = _read(root)
     if item is not None:
-        table = table.filter(pc.equal(table["item"], item))
+        try:
+            table = table.filter(pc.equal(table["item"], pa.scalar(item, pa.string())))
+        except UnicodeEncodeError:  # a command line may give bytes that no file holds as text
+            return []
     of_rules = _of_rules(table)
     return [*_rows(table.filter(of_rules)), *_rows(table.filter(pc.invert(of_rules)))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from framekit.errors import CommandError, FramekitError
 from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
-from framekit.manifest.schema import FRAMES, PAIRS, SCHEMA_VERSION, DatasetInfo
+from framekit.manifest.loading import WINDOW, PairStream, Share
+from framekit.manifest.schema import FRAMES, PAIRS, SCENES, SCHEMA_VERSION, SPLITS, DatasetInfo, source_of
 from framekit.validating import validated
 
 _VERIFY = "see what else is damaged with: framekit verify"
@@ -31,6 +32,7 @@ OPEN_SHARDS = 32
 ROWS_AT_ONCE = 65_536
 """Rows that are read together where no picture is."""
 SPLIT = "split.parquet"
+SHOTS = "scenes.parquet"
 TRAIN, TEST = "train", "test"
 
 
@@ -197,7 +199,12 @@ class Manifest:
             columns: Which to read; pictures come only when they are named.
             where: Only the pairs that meet this, over their own columns.
             size: Rows of a batch at most; with pictures take fewer.
+
+        Raises:
+            ManifestError: `size` is not positive, or pairs have no such columns.
         """
+        if size < 1:
+            raise ManifestError(f"a batch has 1 row or more; got size={size}", where=self.root)
         schema, batches = self._stream("pairs", columns, where, size)
         return pa.RecordBatchReader.from_batches(schema, batches)
 
@@ -219,7 +226,7 @@ class Manifest:
         sources = {item.rpartition(":")[0] for item in left}
 
         def elsewhere(path: str) -> bool:
-            return Path(path).name.rpartition("-")[0] not in sources
+            return source_of(path) not in sources
 
         # Shards are named after their source, and those of the items' sources are mostly all that is needed.
         for path in sorted([*self._shards("frames"), *self._shards("pairs")], key=elsewhere):
@@ -261,6 +268,57 @@ class Manifest:
             smoothed: Read the smoothed halves too; without them a pair costs half as much.
         """
         return PairReader(self.root, self._kept, smoothed=smoothed)
+
+    def stream(
+        self,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        position: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+        batch: int = 1,
+        even: bool = False,
+        smoothed: bool = True,
+        window: int = WINDOW,
+    ) -> PairStream:
+        """The kept pairs for training: shuffled anew in each epoch, read in pieces of whole row groups.
+
+        Args:
+            seed: Of the order, from 0.
+            epoch: Where to begin, from 0.
+            position: Pairs of that epoch that all ranks together have been given.
+            rank: Which of `ranks` processes this is, from 0.
+            ranks: Processes that share an epoch; the order over all of them is the same for any number.
+            batch: Pairs that go to one rank, and to one of its workers, in a row.
+            even: Leave out the epoch's last pairs that don't make a batch for every rank: as many for each.
+            smoothed: Read the smoothed halves too; without them a pair costs half as much.
+            window: Row groups that are shuffled together; `framekit.manifest.loading` says what that means.
+
+        Raises:
+            ValueError: A number that makes no sense.
+        """
+        share = Share(rank=rank, ranks=ranks, batch=batch, even=even)
+        reader = self.reader(smoothed=smoothed)
+        return PairStream(reader, seed=seed, epoch=epoch, position=position, window=window, share=share)
+
+    def pair(self, pair_id: str) -> Pair:
+        """The kept pair of this id.
+
+        The first call reads all ids; from then on one row group is read, unless it is among the last ones.
+
+        Raises:
+            ManifestError: There is none in this view, or decisions leave it out.
+        """
+        if pair_id not in self._positions:
+            advice = "see what was left out, and why: framekit audit"
+            raise ManifestError(f"no pair {pair_id!r} here", where=self.root, advice=advice)
+        return self._reader[self._positions[pair_id]]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        """pair_id → place among the kept pairs."""
+        return {id_: place for place, id_ in enumerate(self.pairs(["pair_id"])["pair_id"].to_pylist())}
 
     @cached_property
     def _reader(self) -> PairReader:
@@ -376,9 +434,10 @@ class Manifest:
 
     def _read(self, path: str, names: list[str]) -> pa.Table:
         try:
-            table = pq.read_table(self.root / path, columns=names, partitioning=None)
-            return table.replace_schema_metadata(None)
-        except (OSError, pa.ArrowException) as error:
+            # Half of what pq.read_table takes where row groups are many.
+            with pq.ParquetFile(self.root / path) as file:
+                return file.read(names).select(names).replace_schema_metadata(None)
+        except (OSError, KeyError, pa.ArrowException) as error:
             raise _damaged(self.root / path, error) from error
 
 
@@ -396,9 +455,9 @@ class PairReader(Sequence[Pair]):
         self._paths = list(rows)
         self._rows = np.concatenate([*rows.values(), np.empty(0, np.int64)]).astype(np.int64)
         self._ends = np.cumsum([len(its) for its in rows.values()], dtype=np.int64)
-        self._columns = ["pair_id", "group", "image", *(["smoothed"] if smoothed else [])]
+        self._columns = ["pair_id", "group", "image.bytes", *(["smoothed.bytes"] if smoothed else [])]
         self._files: OrderedDict[str, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
-        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+        self._groups: OrderedDict[tuple[int, int], _RowGroup] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -410,54 +469,145 @@ class PairReader(Sequence[Pair]):
     def __getitem__(self, position: int | slice) -> Pair | list[Pair]:
         if isinstance(position, slice):
             return [self[place] for place in range(len(self))[position]]
-        place = range(len(self))[position]
-        return self._pair(
-            self._paths[np.searchsorted(self._ends, place, side="right")], int(self._rows[place])
-        )
+        shard, row = self._located(range(len(self))[position])
+        starts = self._file(shard)[1]
+        group = int(np.searchsorted(starts, row, side="right")) - 1
+        return self._pair(self._cached(shard, group), row - int(starts[group]))
 
-    def _pair(self, path: str, row: int) -> Pair:
-        try:
-            file, starts = self._file(path)
-            group = int(np.searchsorted(starts, row, side="right")) - 1
-            found = self._group(path, file, group).slice(row - int(starts[group]), 1).to_pylist()[0]
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(self._root / path, error) from error
-        image, smoothed = (self._picture(found, column) for column in ("image", "smoothed"))
-        if image is None:
-            raise ManifestError("a pair without its picture", where=found["pair_id"], advice=_VERIFY)
-        return Pair(pair_id=found["pair_id"], group=found["group"], image=image, smoothed=smoothed)
+    def gather(self, positions: Sequence[int] | np.ndarray) -> Iterator[Pair]:
+        """Pairs at `positions`, in that order; a row group is read once and let go after its last pair.
+
+        Of a row group only the pairs asked for are held, encoded.
+        """
+        places = np.asarray(positions, np.int64)
+        which = np.searchsorted(self._group_ends, places, side="right").tolist()
+        wanted: dict[int, set[int]] = {}
+        left = Counter(which)
+        for run, row in zip(which, self._rows[places].tolist(), strict=True):
+            wanted.setdefault(run, set()).add(row)
+        held: dict[int, tuple[_RowGroup, dict[int, int]]] = {}
+        for run, row in zip(which, self._rows[places].tolist(), strict=True):
+            if run not in held:
+                rows = sorted(wanted.pop(run))
+                held[run] = self._picked(run, rows), {its: number for number, its in enumerate(rows)}
+            pairs, numbers = held[run]
+            left[run] -= 1
+            if not left[run]:
+                del held[run]
+            yield self._pair(pairs, numbers[row])
+
+    @property
+    def row_groups(self) -> np.ndarray:
+        """How many of the pairs lie in each row group, in their order; row groups with none are left out."""
+        return np.diff(self._group_ends, prepend=0)
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files stay in their process.
         return {**self.__dict__, "_files": OrderedDict(), "_groups": OrderedDict()}
 
-    def _picture(self, row: dict[str, Any], column: str) -> np.ndarray | None:
-        picture = row.get(column)
-        if picture is None:
+    @cached_property
+    def _group_ends(self) -> np.ndarray:
+        """Number of pairs up to the end of each row group that has any."""
+        ends = [np.empty(0, np.int64)]
+        for shard, (start, stop) in enumerate(pairwise([0, *self._ends.tolist()])):
+            if start < stop:
+                inside = np.searchsorted(self._rows[start:stop], [*self._file(shard)[1][1:], 2**62])
+                ends.append(start + np.unique(inside[inside > 0]))
+        return np.concatenate(ends)
+
+    def _located(self, position: int) -> tuple[int, int]:
+        """Number of the shard of the pair at `position`, and its row there."""
+        return int(np.searchsorted(self._ends, position, side="right")), int(self._rows[position])
+
+    def _pair(self, pairs: _RowGroup, number: int) -> Pair:
+        pair_id = pairs.pair_ids[number]
+        image = self._picture(pairs.images[number], "image", pair_id)
+        if image is None:
+            raise ManifestError("a pair without its picture", where=pair_id, advice=_VERIFY)
+        smoothed = self._picture(pairs.smoothed[number], "smoothed", pair_id)
+        return Pair(pair_id=pair_id, group=pairs.groups[number], image=image, smoothed=smoothed)
+
+    def _picture(self, data: np.ndarray | None, column: str, pair_id: str) -> np.ndarray | None:
+        if data is None:
             return None
         try:
-            return decode(picture["bytes"])
+            return decode(data)
         except FramekitError as error:
-            where = f"{self._root}: {column} of {row['pair_id']}"
+            where = f"{self._root}: {column} of {pair_id}"
             raise ManifestError(error.what, where=where, advice=_VERIFY) from None
 
-    def _file(self, path: str) -> tuple[pq.ParquetFile, np.ndarray]:
+    def _file(self, shard: int) -> tuple[pq.ParquetFile, np.ndarray]:
+        path = self._paths[shard]
         if path not in self._files:
-            file = pq.ParquetFile(self._root / path)
+            try:
+                file = pq.ParquetFile(self._root / path)
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(self._root / path, error) from error
             self._files[path] = file, _starts(file)[:-1]
             if len(self._files) > OPEN_SHARDS:
                 self._files.popitem(last=False)[1][0].close()
         self._files.move_to_end(path)
         return self._files[path]
 
-    def _group(self, path: str, file: pq.ParquetFile, group: int) -> pa.Table:
-        key = path, group
+    def _cached(self, shard: int, group: int) -> _RowGroup:
+        """A whole row group, from among the last ones where it is there."""
+        key = shard, group
         if key not in self._groups:
-            self._groups[key] = file.read_row_group(group, columns=self._columns)
+            self._groups[key] = _RowGroup.of(self._read(shard, group))
             if len(self._groups) > CACHED_ROW_GROUPS:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(key)
         return self._groups[key]
+
+    def _picked(self, run: int, rows: Sequence[int]) -> _RowGroup:
+        """The pairs at `rows` of a shard, all in one row group, number `run` of those that have any."""
+        shard, _ = self._located(int(self._group_ends[run]) - 1)
+        starts = self._file(shard)[1]
+        group = int(np.searchsorted(starts, rows[0], side="right")) - 1
+        table = self._read(shard, group)
+        if len(rows) < table.num_rows:
+            table = table.take(np.asarray(rows) - starts[group])
+        return _RowGroup.of(table)
+
+    def _read(self, shard: int, group: int) -> pa.Table:
+        try:
+            # One thread: more only cost time on pieces as small as these.
+            return self._file(shard)[0].read_row_group(group, columns=self._columns, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self._root / self._paths[shard], error) from error
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    """Pairs of one row group, with their pictures still encoded: views of what was read, nothing copied."""
+
+    pair_ids: list[str]
+    groups: list[str | None]
+    images: list[np.ndarray | None]
+    smoothed: list[np.ndarray | None]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _RowGroup:
+        pictures = (_encoded(table, name) for name in ("image", "smoothed"))
+        return cls(table["pair_id"].to_pylist(), table["group"].to_pylist(), *pictures)
+
+
+def _encoded(table: pa.Table, column: str) -> list[np.ndarray | None]:
+    """Bytes of the pictures of a column as arrays of uint8, None for those that are not there."""
+    if column not in table.column_names:
+        return [None] * table.num_rows
+    found: list[np.ndarray | None] = []
+    for pictures in table[column].chunks:
+        values = pictures.field("bytes").cast(pa.binary())
+        _, offsets, data = values.buffers()
+        ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].tolist()
+        whole = np.empty(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+        there = pictures.is_valid().to_pylist()
+        found += [
+            whole[start:end] if is_there else None
+            for (start, end), is_there in zip(pairwise(ends), there, strict=True)
+        ]
+    return found
 
 
 def open_manifest(path: str | Path) -> Manifest:
@@ -515,25 +665,67 @@ def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     return batch[field.name].cast(field.type)
 
 
-def read_sides(path: Path) -> dict[str, str | None] | None:
+def read_sides(path: Path, column: str = "split") -> dict[str, str | None] | None:
     """Sides of the frames in a split.parquet, None for those on neither; None where there is no such file.
+
+    Args:
+        path: The file.
+        column: `split`, where they stand now, or `assigned`, where they were put.
 
     Raises:
         ManifestError: It cannot be read, or says what no split says.
     """
+    table = read_split(path)
+    if table is None:
+        return None
+    for fault in split_faults(table):
+        raise _bad_split(path, fault)
+    ids, sides = (table[name].to_pylist() for name in ("frame_id", column))
+    return {id_: side or None for id_, side in zip(ids, sides, strict=True)}
+
+
+def read_split(path: Path) -> pa.Table | None:
+    """A split.parquet as `schema.SPLITS`, whatever it says; None where there is no such file.
+
+    Raises:
+        ManifestError: It cannot be read.
+    """
     try:
         table = pq.read_table(path, partitioning=None)
-        ids, sides = (table[name].to_pylist() for name in ("frame_id", "split"))
+        # An earlier framekit kept only where frames stand.
+        assigned = "assigned" if "assigned" in table.column_names else "split"
+        columns = [table[name].cast(pa.string()) for name in ("frame_id", "split", assigned)]
     except FileNotFoundError:
         return None
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _bad_split(path, f"cannot be read ({str(error).splitlines()[0]})") from error
-    other = sorted({str(side) for side in sides} - {TRAIN, TEST, "None", ""})
-    if other:
-        raise _bad_split(path, f"knows only the sides {TRAIN} and {TEST}; there is {other[0]!r}")
-    if len(set(ids)) < len(ids):
-        raise _bad_split(path, "names a frame twice")
-    return {id_: side or None for id_, side in zip(ids, sides, strict=True)}
+    return pa.table(columns, schema=SPLITS)
+
+
+def split_faults(table: pa.Table) -> Iterator[str]:
+    """What no split says, in a table of `schema.SPLITS`."""
+    named = {side for name in ("split", "assigned") for side in table[name].unique().to_pylist()}
+    for other in sorted(named - {TRAIN, TEST, "", None}):
+        yield f"knows only the sides {TRAIN} and {TEST}; there is {other!r}"
+    times = Counter(table["frame_id"].to_pylist())
+    if None in times:
+        yield "has rows without a frame"
+    yield from (f"names a frame twice: {id_}" for id_, count in times.items() if count > 1 and id_)
+
+
+def read_scenes(path: Path) -> pa.Table:
+    """A scenes.parquet as `schema.SCENES`; no rows where there is no such file.
+
+    Raises:
+        ManifestError: It cannot be read.
+    """
+    try:
+        return pq.read_table(path, partitioning=None).select(SCENES.names).cast(SCENES)
+    except FileNotFoundError:
+        return SCENES.empty_table()
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        what = f"cannot be read ({str(error).splitlines()[0]})"
+        raise ManifestError(what, where=path, advice="remove it: shots are then found again") from error
 
 
 def _bad_split(path: Path, what: str) -> ManifestError:

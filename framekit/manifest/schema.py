@@ -122,13 +122,21 @@ DECISIONS = pa.schema(
     ]
 )
 """Why something is left out, or kept against a rule. The last row about an item counts."""
-SPLITS = pa.schema([("frame_id", pa.string()), ("split", pa.string())])
-"""The side of each frame: train, test, or null for frames on neither."""
+SPLITS = pa.schema(
+    [
+        ("frame_id", pa.string()),
+        ("split", pa.string()),  # null where it would leak now
+        ("assigned", pa.string()),  # the side it was given once and for all; null where it never had one
+    ]
+)
+"""The side of each frame, train or test: where it stands now, and where it was put."""
 SCENES = pa.schema(
     [("source", pa.string()), ("scene", pa.int32()), ("start", pa.int64()), ("stop", pa.int64())]
 )
 """The shots of films: frames [start, stop)."""
 SOURCE_ID = r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}"
+SEGMENT_SHARD = re.compile(rf"(?P<source>{SOURCE_ID})-(?P<index>\d{{5}})-of-(?P<of>\d{{5}})")
+"""Name of the shards of a segment, without suffix."""
 
 
 class SourceInfo(BaseModel):
@@ -170,7 +178,7 @@ class Split(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["film", "scene", "duplicate-group"]  # what stays together
-    test: float = Field(gt=0, lt=1, allow_inf_nan=False)  # share of the frames that is aimed at
+    test: float = Field(gt=0, lt=1, allow_inf_nan=False)  # share of the frames with pairs that is aimed at
     seed: int = Field(0, ge=0)  # of the choice among what stays together
 
 
@@ -187,3 +195,10 @@ class DatasetInfo(BaseModel):
     split: Split | None = None  # null where the dataset is not split
     tagger: dict[str, str] | None = None  # SHA-256 of the image tagger's files
     finished: bool = False  # false while shards are made, and after an interruption
+
+
+def source_of(shard: str) -> str:
+    """Id of the source that a shard's rows come from, by the shard's path in the dataset."""
+    stem = shard.rpartition("/")[2].removesuffix(".parquet")
+    name = SEGMENT_SHARD.fullmatch(stem)
+    return name["source"] if name else stem

@@ -1,11 +1,15 @@
 import json
+import os
 import shlex
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from framekit.cli import main
 from tests.films import numbered_film
+from tests.framekit.manifest.datasets import SOURCES, dataset
 
 
 def run(*words):
@@ -94,3 +98,34 @@ def test_hostile_film_names_are_shown_harmlessly(film, tmp_path):
     card = (tmp_path / "set/README.md").read_text()
     assert "<img" not in card
     assert "\x1b" not in (tmp_path / "set/dataset.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--keep", "--drop"], "--keep and --drop"),
+        (["--drop", "--keep"], "--keep and --drop"),
+        (["--undo", "--keep"], "--keep and --undo"),
+        (["--undo", "--keep", "--drop"], "--keep and --drop and --undo"),
+    ],
+)
+def test_one_word_at_a_time_is_decided(tmp_path, flags, named):
+    root = dataset(tmp_path / "set", 2)
+    before = (root / "decisions.parquet").read_bytes()
+    done = run("decide", root, f"{SOURCES[0]}:0", *flags)
+    assert done.exit_code == 2
+    assert f"error: {named} contradict each other. give one of them" in done.stderr
+    assert (root / "decisions.parquet").read_bytes() == before
+    assert run("decide", root, f"{SOURCES[0]}:0", "--drop", "--drop").exit_code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="arguments are bytes on POSIX alone")
+@pytest.mark.parametrize("word", [[], ["--keep"], ["--undo", "--json"]])
+@pytest.mark.parametrize("item", [b"\xff", b"heidi-0000000a:0\xff"])
+def test_an_id_that_is_no_text_is_one_clear_line(tmp_path, item, word):
+    root = dataset(tmp_path / "set", 2)
+    program = [sys.executable, "-m", "framekit.cli", "decide", str(root), item, *word]
+    done = subprocess.run(program, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    shown = item.decode("ascii", "surrogateescape").encode("ascii", "backslashreplace").decode()
+    assert done.stderr.decode() == f"error: {root}: no frame or pair of this dataset: {shown}\n"

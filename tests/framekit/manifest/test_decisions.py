@@ -154,6 +154,12 @@ def test_names_and_reasons_from_strangers_stay_on_one_line(root):
     assert state(root)[FRAME][2:4] == ("a\\nb\\udcff", "ada\\x1b[2J")
 
 
+def test_of_an_id_that_is_no_text_nothing_was_said(root):
+    assert history(root, "\udcff") == []
+    with pytest.raises(FramekitError, match=r"no frame or pair of this dataset: \\udcff"):
+        decide(root, ["\udcff"], keep=True, reason="", by="ada")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 nothing PAR1"])
 def test_a_decisions_file_that_is_lost_or_damaged_is_not_written_over(root, content):
     path = root / room.NAME

@@ -2,12 +2,17 @@ import json
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 import framekit.manifest
+from framekit.cli import main
 from framekit.extraction.extract import extract
+from framekit.extraction.settling import split
 from framekit.manifest.decisions import drop
+from framekit.manifest.schema import SCENES, SPLITS, Split
 from framekit.manifest.verifying import verify
 from framekit.manifest.writing import write_decisions
 from framekit.options import ExtractOptions
@@ -135,6 +140,136 @@ def test_a_smoothed_half_that_is_not_its_crop_s_is_found(root):
     ]
 
 
+# Tables beside the shards
+
+
+def faults(root, name):
+    """What verify finds, all of which is about one file."""
+    found = verify(framekit.manifest.open(root))
+    assert all(fault.startswith(name + ": ") and "\n" not in fault for fault in found)
+    return [fault.removeprefix(name + ": ") for fault in found]
+
+
+def write_split(root, rows):
+    pq.write_table(pa.Table.from_pylist(rows, SPLITS), root / "split.parquet")
+
+
+@pytest.fixture
+def ids(root):
+    return framekit.manifest.open(root).frames(["frame_id"])["frame_id"].to_pylist()
+
+
+def test_a_split_that_fits_has_no_faults(root, ids):
+    sides = [("train", "train"), ("test", "test"), (None, "test"), (None, None)]
+    write_split(
+        root, [{"frame_id": i, "split": s, "assigned": a} for i, (s, a) in zip(ids, sides, strict=True)]
+    )
+    assert faults(root, "split.parquet") == []
+    pq.write_table(pq.read_table(root / "split.parquet").drop_columns(["assigned"]), root / "split.parquet")
+    assert faults(root, "split.parquet") == []
+
+
+def test_all_that_is_wrong_with_a_split_is_listed(root, ids):
+    rows = [
+        {"frame_id": ids[0], "split": "train", "assigned": "test"},
+        {"frame_id": ids[1], "split": "valid", "assigned": "valid"},
+        {"frame_id": ids[1], "split": "tset", "assigned": "tset"},
+        {"frame_id": "gone-00000000:7\n", "split": "test", "assigned": "test"},
+        {"frame_id": None, "split": "test", "assigned": "test"},
+    ]
+    write_split(root, rows)
+    assert sorted(faults(root, "split.parquet")) == sorted(
+        [
+            "knows only the sides train and test; there is 'tset'",
+            "knows only the sides train and test; there is 'valid'",
+            "has rows without a frame",
+            f"names a frame twice: {ids[1]}",
+            "gone-00000000:7\\n: no frame has this id",
+            f"{ids[0]}: stands on the side train and was assigned test",
+            f"{ids[2]}: this frame has no row",
+            f"{ids[3]}: this frame has no row",
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["split.parquet", "scenes.parquet", "decisions.parquet"])
+@pytest.mark.parametrize("damage", [b"", b"PAR1 nothing PAR1", None])
+def test_a_table_that_cannot_be_read_is_one_fault(root, name, damage):
+    if damage is None:
+        pq.write_table(pa.table({"other": [1]}), root / name)
+    else:
+        (root / name).write_bytes(damage)
+    (fault,) = faults(root, name)
+    assert fault.startswith("cannot be read (")
+    done = CliRunner().invoke(main, ["verify", str(root), "--json"])
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    assert said["faults"] == [f"{name}: {fault}"]
+    assert (said["digest"] is None) == (name == "decisions.parquet")
+
+
+@pytest.mark.parametrize("name", ["split.parquet", "decisions.parquet"])
+def test_a_table_that_is_lost_is_a_fault(root, name):
+    edit_info(root, split={"by": "scene", "test": 0.1, "seed": 0})
+    write_split(root, [])
+    (root / name).unlink()
+    assert "is missing" in [fault.removeprefix(name + ": ") for fault in verify(framekit.manifest.open(root))]
+
+
+def test_all_that_is_wrong_with_scenes_is_listed(root):
+    film = framekit.manifest.open(root).info.sources[0].id
+    shots = [
+        (film, 0, 0, 10),
+        (film, 1, 9, 20),
+        (film, 3, 20, 20),
+        (film, 3, 30, 40),
+        (film, None, 40, 50),
+        ("gone-00000000", 0, -1, 5),
+        ("gone-00000000", 1, 5, 9),
+    ]
+    pq.write_table(
+        pa.Table.from_pylist([dict(zip(SCENES.names, shot, strict=True)) for shot in shots], SCENES),
+        root / "scenes.parquet",
+    )
+    assert faults(root, "scenes.parquet") == [
+        f"{film}: shot 1 begins with frame 9; the earliest free one is 10",
+        f"{film}: shot 3 stands where shot 2 belongs",
+        f"{film}: shot 3 is empty: from frame 20 up to 20",
+        "a row says nothing of scene",
+        "gone-00000000: this source is not in dataset.json",
+        "gone-00000000: shot 0 begins with frame -1; the earliest free one is 0",
+    ]
+
+
+def test_what_extract_and_split_write_has_no_faults(root):
+    split(root, Split(by="scene", test=0.3, seed=0))
+    assert (root / "scenes.parquet").exists()
+    assert verify(framekit.manifest.open(root)) == []
+
+
+def test_what_stands_for_a_frame_is_there_and_not_left_out_by_a_rule(root, ids):
+    def like(item, other):
+        return drop(item, "near-duplicate", by="rule:near-duplicate", because_of=other)
+
+    write_decisions(root, [like(ids[0], ids[3]), drop(ids[3], "logo", by="ada")])
+    assert faults(root, "decisions.parquet") == []  # a person may leave it out
+    write_decisions(root, [like(ids[0], ids[1]), like(ids[1], "x:1"), drop(ids[3], "flat", by="rule:flat"),
+                           like(ids[2], ids[3])])  # fmt: skip
+    assert faults(root, "decisions.parquet") == [
+        f"{ids[0]}: {ids[1]}, which stands for it, is left out itself by rule:near-duplicate",
+        f"{ids[1]}: x:1, which stands for it, is no frame of the dataset",
+        f"{ids[2]}: {ids[3]}, which stands for it, is left out itself by rule:flat",
+    ]
+
+
+def test_frames_of_a_shard_that_is_gone_are_not_said_to_be_unknown(root, ids):
+    write_split(root, [{"frame_id": id_, "split": "train", "assigned": "train"} for id_ in ids])
+    write_decisions(root, [drop(ids[0], "near-duplicate", by="rule:near-duplicate", because_of=ids[1])])
+    for folder in ("frames", "pairs"):
+        next((root / folder).iterdir()).unlink()
+    assert [fault.partition(": ")[2] for fault in verify(framekit.manifest.open(root))] == ["is missing"] * 2
+
+
 def test_a_shard_that_cannot_be_read_is_named(root):
     path = next((root / "pairs").iterdir())
     path.write_bytes(b"PAR1 nothing PAR1")
@@ -151,20 +286,3 @@ def test_pictures_stand_plain_in_small_row_groups(root):
             assert columns["image.bytes"].compression == "UNCOMPRESSED"
             assert "RLE_DICTIONARY" not in columns["image.bytes"].encodings
             assert metadata.row_group(group).total_byte_size < 4_000_000
-
-
-@pytest.mark.parametrize("smooth", [True, False])
-def test_hugging_face_datasets_shows_pictures_in_both_columns(root, tmp_path, smooth, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    datasets = pytest.importorskip("datasets")
-    if not smooth:
-        root = tmp_path / "photos"
-        options = ExtractOptions(every=10, crop_size=64, smooth=False)
-        extract([str(tmp_path / "film.mp4")], root, options, workers=1)
-    pairs = datasets.load_dataset(str(root), cache_dir=str(tmp_path / "cache"))["train"]
-    assert len(pairs) == 16
-    assert pairs[0]["image"].size == (64, 64)
-    assert np.array_equal(np.array(pairs[5]["image"]), framekit.manifest.open(root)[5].image)
-    assert (pairs[0]["smoothed"].size == (64, 64)) if smooth else (pairs[0]["smoothed"] is None)
-    frames = datasets.load_dataset(str(root), "frames", cache_dir=str(tmp_path / "cache"))["train"]
-    assert frames[0]["thumbnail"].size == (256, 192)

@@ -2,7 +2,6 @@ import itertools
 import multiprocessing
 import pickle
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -122,6 +121,8 @@ def test_pictures_come_only_when_they_are_named(manifest):
         (lambda m: m.where(pc.field("source") > 1), "a filter that does not fit frames"),
         (lambda m: m.where(pc.field("source")), "a filter that does not fit frames"),
         (lambda m: m.where("source == 1"), "a filter is an expression"),
+        (lambda m: m.batches(size=0), "a batch has 1 row or more; got size=0"),
+        (lambda m: m.batches(["pair_id"], size=-3), "a batch has 1 row or more; got size=-3"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_one_line(manifest, ask, words):
@@ -169,6 +170,7 @@ def test_train_and_test_are_what_the_split_says(root):
             "names a frame twice",
         ),
         (lambda root: pq.write_table(pa.table({"a": [1]}), root / "split.parquet"), "cannot be read"),
+        (lambda root: write_split(root, {"a": "train"}, assigned=["tset"]), "knows only .* 'tset'"),
     ],
 )
 def test_a_damaged_split_is_said_in_one_line(root, damage, words):
@@ -202,19 +204,6 @@ def test_a_view_s_reader_works_in_another_process(manifest):
     reader = manifest.where(pc.field("source") == PONYO).reader()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(second_id, (reader,)) == f"{PONYO}:0#1"
-
-
-def test_pandas_takes_tables(manifest):
-    table = manifest.frames(["source", "brightness"]).to_pandas()
-    assert table.groupby("source")["brightness"].mean().to_dict() == {HEIDI: 9.5, PONYO: 9.5}
-
-
-def test_duckdb_takes_tables_and_batches(manifest):
-    frames = duckdb.from_arrow(manifest.frames(["frame_id", "brightness"])).set_alias("frames")
-    pairs = duckdb.from_arrow(manifest.batches(["frame_id"], size=5)).set_alias("pairs")
-    dark = pairs.join(frames, "frame_id").filter("brightness < 6")
-    assert dark.aggregate("count(*), max(brightness)").fetchall() == [(22, 5.0)]
-    assert duckdb.from_arrow(manifest.batches(["image"], size=5)).count("image").fetchall() == [(78,)]
 
 
 def test_a_damaged_shard_is_named_while_batches_are_read(root):

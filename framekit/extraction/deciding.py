@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError
 from framekit.extraction.samples import runs_by
 from framekit.extraction.segment import DUPLICATE, EMPTY, SMALL
+from framekit.extraction.shards import footer_of
 from framekit.images.duplicates import group_near_identical, sharpest_of_groups
 from framekit.images.hashing import hash_name
 from framekit.images.likeness import SIZE
@@ -95,13 +93,6 @@ def _refuse_other_hashes(manifest: Manifest) -> None:
             what = f"its hashes are {found or 'of an unknown kind'}, those of this dataset {expected}"
             advice = "they don't compare; move this shard away and run the same framekit extract again"
             raise FramekitError(what, where=path, advice=advice)
-
-
-def footer_of(path: Path) -> dict[str, Any]:
-    """What `extract_segment` wrote into the footer of a frames shard."""
-    raw = (pq.read_metadata(path).metadata or {}).get(b"framekit", b"{}")
-    facts: dict[str, Any] = json.loads(raw)
-    return facts
 
 
 def frame_decisions(frames: Frames, limits: Limits) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Executors run segments, and only that: in this process, or in a pool of processes."""
+"""Executors do units of work, and only that: in this process, or in a pool of processes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from framekit.errors import FramekitError
-from framekit.extraction.plan import Segment
+from framekit.extraction.plan import LookOver, Segment, Unit, segments_of
+from framekit.extraction.spent import Spent
 from framekit.options import ExtractOptions
 from framekit.sources.decoding import Approach
 from framekit.terminal.commands import say
@@ -28,38 +30,68 @@ PATIENCE = 600
 MOST_THREADS = 8
 """Of a decoder: each holds some frames, and beyond this they wait for one another."""
 
-OnFrames = Callable[[Segment, int], None]
-"""Told how many pictures of a segment are decoded so far."""
-Outcome = tuple[Segment, Exception | None]
+Work = Callable[..., "list[Segment] | Spent"]
+"""`Job.do`: a unit, and what is told how many pictures of it are gone through."""
+OnFrames = Callable[[Unit, int], None]
+"""Told how many pictures of a unit are gone through so far."""
 
 
-def run_segments(
-    segments: Sequence[Segment],
-    options: ExtractOptions,
-    root: Path,
-    *,
-    workers: int,
-    hwaccel: str | None = None,
-    tagger: Path | None = None,
-    on_frames: OnFrames,
-) -> Iterator[Outcome]:
-    """Run `extract_segment` on each; gives every segment with its error or None, in the order they end.
+class Outcome(NamedTuple):
+    """How a unit of work ended.
 
-    Args:
-        segments: What to do; a failing one does not stop the others.
-        options: How.
+    Attributes:
+        result: Segments for a source that was looked over, what it cost for a segment; None after an error.
+    """
+
+    unit: Unit
+    result: list[Segment] | Spent | None
+    error: Exception | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to do with every unit; goes to whichever process does it.
+
+    Attributes:
         root: The dataset's folder.
-        workers: Processes; with 1 everything runs in this one. A film that is alone runs in this one too, and
-            its decoder has as many threads: never both.
         hwaccel: Kind of device to decode on, or None.
         tagger: Folder of the image tagger that the options ask for.
+    """
+
+    options: ExtractOptions
+    root: Path
+    hwaccel: str | None = None
+    tagger: Path | None = None
+
+    def do(self, unit: Unit, on_frames: Callable[[int], None], *, threads: int = 1) -> list[Segment] | Spent:
+        """Look a source over, or extract a segment."""
+        if isinstance(unit, LookOver):
+            return segments_of(unit.source, self.options, on_frames=on_frames)
+        from framekit.extraction.segment import extract_segment
+
+        approach = Approach(hwaccel=self.hwaccel, threads=threads)
+        return extract_segment(
+            unit, self.options, self.root, on_frames, approach=approach, tagger=self.tagger
+        )
+
+
+def run_units(waiting: deque[Unit], job: Job, *, workers: int, on_frames: OnFrames) -> Iterator[Outcome]:
+    """Do all that is waiting; gives how each unit ended, in the order they end.
+
+    Args:
+        waiting: What to do, first things first. It is emptied, and whoever takes the outcomes may put more in
+            or take some out. A failing unit does not stop the others.
+        job: How.
+        workers: Processes. With 1 everything is done in this one. What is alone is done in this one too, and
+            a film's decoder has as many threads: never both.
         on_frames: For progress.
     """
-    if workers > 1 and len(segments) > 1:
-        extract = partial(_work, options, root, Approach(hwaccel=hwaccel), tagger=tagger)
-        return _in_a_pool(segments, extract, min(workers, len(segments)), on_frames)
-    approach = Approach(hwaccel=hwaccel, threads=min(workers, MOST_THREADS))
-    return _in_this_process(segments, partial(_extract, options, root, approach, tagger=tagger), on_frames)
+    while waiting:
+        if workers > 1 and len(waiting) > 1:
+            yield from _in_a_pool(waiting, job.do, workers, on_frames)
+        else:
+            threads = min(workers, MOST_THREADS)
+            yield from _in_this_process(waiting, partial(job.do, threads=threads), on_frames)
 
 
 def default_workers() -> int:
@@ -67,38 +99,22 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _extract(
-    options: ExtractOptions,
-    root: Path,
-    approach: Approach,
-    segment: Segment,
-    on_frames: Callable[[int], None],
-    *,
-    tagger: Path | None,
-) -> None:
-    from framekit.extraction.segment import extract_segment
-
-    extract_segment(segment, options, root, on_frames, approach=approach, tagger=tagger)
-
-
-def _in_this_process(
-    segments: Sequence[Segment], extract: Callable[..., None], on_frames: OnFrames
-) -> Iterator[Outcome]:
-    for segment in segments:
-        with _Watch(segment) as watch:
-            try:
-                extract(segment, partial(watch.passed_on, on_frames))
-                outcome = None
-            except Exception as error:
-                outcome = error
-        yield segment, outcome
+def _in_this_process(waiting: deque[Unit], work: Work, on_frames: OnFrames) -> Iterator[Outcome]:
+    """Do the first of what is waiting."""
+    unit = waiting.popleft()
+    with _Watch(unit) as watch:
+        try:
+            outcome = Outcome(unit, work(unit, partial(watch.passed_on, on_frames)), None)
+        except Exception as error:
+            outcome = Outcome(unit, None, error)
+    yield outcome
 
 
 class _Watch:
-    """Ends the program over a segment that is silent for too long: nothing else stops a decoder."""
+    """Ends the program over a unit that is silent for too long: nothing else stops a decoder."""
 
-    def __init__(self, segment: Segment) -> None:
-        self._segment = segment
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
         self._heard = time.monotonic()
         self._done = threading.Event()
 
@@ -111,66 +127,62 @@ class _Watch:
 
     def passed_on(self, on_frames: OnFrames, frames: int) -> None:
         self._heard = time.monotonic()
-        on_frames(self._segment, frames)
+        on_frames(self._unit, frames)
 
     def _watch(self) -> None:
         while not self._done.wait(max(0.0, self._heard + PATIENCE - time.monotonic())):
             if time.monotonic() - self._heard > PATIENCE:
-                say(f"error: {_given_up(self._segment)}; what was finished is kept")
+                say(f"error: {_given_up(self._unit)}; what was finished is kept")
                 os._exit(1)
 
 
-def _in_a_pool(
-    segments: Sequence[Segment], work: Callable[[Segment], None], workers: int, on_frames: OnFrames
-) -> Iterator[Outcome]:
-    # Longest first, so that no worker is left alone with a long film at the end.
-    waiting = deque(sorted(segments, key=lambda segment: -segment.pictures))
+def _in_a_pool(waiting: deque[Unit], work: Work, workers: int, on_frames: OnFrames) -> Iterator[Outcome]:
     while waiting:
         suspects = yield from _one_pool(waiting, work, workers, on_frames)
         # A worker died over one of these: alone, each shows whether it was the one.
-        for segment in suspects:
-            if (yield from _one_pool(deque([segment]), work, 1, on_frames)):
+        for unit in suspects:
+            if (yield from _one_pool(deque([unit]), work, 1, on_frames)):
                 what = "a worker process died over it (a crash in the decoder, or out of memory)"
-                advice = "leave it out"
-                yield segment, FramekitError(what, where=segment.source.path, advice=advice)
+                error = FramekitError(what, where=unit.source.path, advice="leave it out")
+                yield Outcome(unit, None, error)
 
 
 def _one_pool(
-    waiting: deque[Segment], work: Callable[[Segment], None], workers: int, on_frames: OnFrames
-) -> Generator[Outcome, None, list[Segment]]:
-    """Take segments off `waiting` and run them, until none is left or a worker dies.
+    waiting: deque[Unit], work: Work, workers: int, on_frames: OnFrames
+) -> Generator[Outcome, None, list[Unit]]:
+    """Take units off `waiting` and do them, until none is left or a worker dies.
 
-    A segment that is silent for too long is given up, and its worker made to die.
+    A unit that is silent for too long is given up, and its worker made to die.
 
     Returns:
-        The segments that were under way when a worker died.
+        The units that were under way when a worker died.
     """
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
-    running: dict[Future[None], Segment] = {}
+    running: dict[Future[list[Segment] | Spent], Unit] = {}
     heard: dict[str, float] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                segment = waiting.popleft()
-                heard[segment.name] = time.monotonic()
-                running[pool.submit(work, segment)] = segment
+                unit = waiting.popleft()
+                heard[unit.name] = time.monotonic()
+                running[pool.submit(_work, work, unit)] = unit
             done, _ = wait(running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
-            _pass_on(reports, {segment.name: segment for segment in running.values()}, on_frames, heard)
-            silent = [f for f, s in running.items() if time.monotonic() - heard[s.name] > PATIENCE]
+            _pass_on(reports, {unit.name: unit for unit in running.values()}, on_frames, heard)
+            silent = [f for f, unit in running.items() if time.monotonic() - heard[unit.name] > PATIENCE]
             if silent and not done:
                 _kill(set(multiprocessing.active_children()) - others)
-                yield from [(segment, _given_up(segment)) for segment in map(running.pop, silent)]
+                yield from [Outcome(unit, None, _given_up(unit)) for unit in map(running.pop, silent)]
                 return list(running.values())
             for future in done:
                 if isinstance(future.exception(), BrokenProcessPool):
                     return list(running.values())
-                yield running.pop(future), _error(future)
+                yield _outcome(running.pop(future), future)
         return []
     except BrokenProcessPool:  # while one was handed over
-        return [*running.values(), segment]
+        return [*running.values(), unit]
     except BaseException:
         # Shards under way are begun anew another time: nobody has to wait for them.
         _kill(set(multiprocessing.active_children()) - others)
@@ -179,9 +191,9 @@ def _one_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _given_up(segment: Segment) -> FramekitError:
+def _given_up(unit: Unit) -> FramekitError:
     what = f"no progress for {PATIENCE:g} seconds: given up"
-    return FramekitError(what, where=segment.source.path, advice="leave it out")
+    return FramekitError(what, where=unit.source.path, advice="leave it out")
 
 
 def _kill(workers: Iterable[BaseProcess]) -> None:
@@ -189,14 +201,16 @@ def _kill(workers: Iterable[BaseProcess]) -> None:
         worker.kill()
 
 
-def _error(future: Future[None]) -> Exception | None:
+def _outcome(unit: Unit, future: Future[list[Segment] | Spent]) -> Outcome:
     error = future.exception()
-    if error is not None and not isinstance(error, Exception):
+    if error is None:
+        return Outcome(unit, future.result(), None)
+    if not isinstance(error, Exception):
         raise error
-    return error
+    return Outcome(unit, None, error)
 
 
-def _pass_on(reports: Any, by_name: dict[str, Segment], on_frames: OnFrames, heard: dict[str, float]) -> None:
+def _pass_on(reports: Any, by_name: dict[str, Unit], on_frames: OnFrames, heard: dict[str, float]) -> None:
     while True:
         try:
             name, frames = reports.get_nowait()
@@ -230,15 +244,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(
-    options: ExtractOptions, root: Path, approach: Approach, segment: Segment, *, tagger: Path | None
-) -> None:
+def _work(work: Work, unit: Unit) -> list[Segment] | Spent:
     told = 0.0
 
     def report(frames: int) -> None:
         nonlocal told
         if time.monotonic() > told + SECONDS_BETWEEN_REPORTS:
             told = time.monotonic()
-            _reports.put((segment.name, frames))
+            _reports.put((unit.name, frames))
 
-    _extract(options, root, approach, segment, report, tagger=tagger)
+    return work(unit, report)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from framekit import __version__
 from framekit.errors import CommandError, FramekitError, printable
-from framekit.extraction.deciding import footer_of
-from framekit.extraction.executors import default_workers, run_segments
-from framekit.extraction.plan import Plan, Segment, make_plan, problem_of
-from framekit.extraction.segment import shard_paths
+from framekit.extraction.executors import Job, default_workers, run_units
+from framekit.extraction.plan import (
+    LookOver,
+    Plan,
+    Segment,
+    Source,
+    Unit,
+    in_one_piece,
+    make_plan,
+    problem_of,
+)
+from framekit.extraction.segment import OneSegmentOnly
 from framekit.extraction.settling import DATASET_LOCK, settle
+from framekit.extraction.shards import Shards, footer_of, shard_infos, shard_paths
+from framekit.extraction.spent import Spent
 from framekit.files import clear_unfinished, sha256_of
+from framekit.images.overlay import agreed
 from framekit.manifest.decisions import locked
 from framekit.manifest.reading import read_info
-from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, ShardInfo, SourceInfo
+from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, SourceInfo
 from framekit.manifest.writing import write_info
 from framekit.options import ExtractOptions, Limits
 from framekit.sources.film import check_device
@@ -44,7 +52,8 @@ class Extraction:
         options: What it is made of.
         dropped: Frames left out, counted by reason.
         problems: What failed of the sources named in this run; dataset.json keeps earlier ones too.
-        done_before: Segments that an earlier run had done.
+        done_before: Sources that an earlier run had done.
+        spent: CPU seconds of this run by stage.
         notes: Things worth knowing that are no problems.
     """
 
@@ -54,6 +63,7 @@ class Extraction:
     dropped: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     done_before: int = 0
+    spent: Spent = field(default_factory=Spent)
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -68,8 +78,19 @@ class Extraction:
         }
 
 
-def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan, list[str]]:
+def plan_extraction(
+    words: Sequence[str],
+    *,
+    known: Sequence[SourceInfo] = (),
+    is_done: Callable[[str], bool] = lambda _: False,
+    quiet: bool = False,
+) -> tuple[Plan, list[str]]:
     """Find the sources that `words` name and read their facts; with notes on what was passed over.
+
+    Args:
+        words: Films, folders, globs.
+        known, is_done: As in `make_plan`.
+        quiet: Show no progress.
 
     Raises:
         CommandError: Nothing is there.
@@ -77,10 +98,12 @@ def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan,
     found = find_sources(words)
     total = len(found.films) + len(found.stills)
     if quiet or total < 2:
-        plan = make_plan(found)
+        plan = make_plan(found, known=known, is_done=is_done)
         return plan, _notes(found) + plan.copies
     with Progress("probe", total=total, unit="sources") as progress:
-        plan = make_plan(found, on_source=lambda path: progress.advance(1, path.name))
+        plan = make_plan(
+            found, known=known, is_done=is_done, on_source=lambda path: progress.advance(1, path.name)
+        )
     return plan, _notes(found) + plan.copies
 
 
@@ -122,36 +145,67 @@ def extract(
     check_device(hwaccel)
     info = check_out(out, options)
     tagger = _tagger(options, info)
-    plan, notes = plan_extraction(words)
-    plan.take_names_of(info.sources)
+    shards = Shards(out, info.shards)
+    plan, notes = plan_extraction(words, known=info.sources, is_done=shards.are_all_there)
+    notes += _moved(info.sources, plan)
     info.sources = _merged(info.sources, (source.info for source in plan.sources))
     _start(out, info)
-    pending = [segment for segment in plan.segments if not is_done(out, segment)]
-    failed = list(plan.problems)
-    with Progress("extract", total=sum(s.pictures for s in pending), unit="frames") as progress:
-        seen: dict[str, int] = {}
+    pending = [source for source in plan.sources if not shards.are_all_there(source.id)]
+    run = Extraction(out, info, options, done_before=len(plan.sources) - len(pending), notes=notes)
+    job = Job(options, out, hwaccel, tagger)
+    failed = plan.problems + _work_off(pending, job, shards, run.spent, workers or default_workers())
+    return _finish(run, plan, failed, hwaccel)
 
-        def on_frames(segment: Segment, frames: int) -> None:
-            new = frames - seen.get(segment.name, 0)
-            seen[segment.name] = frames
-            progress.advance(new, segment.source.path.name)
 
-        outcomes = run_segments(
-            pending,
-            options,
-            out,
-            workers=workers or default_workers(),
-            hwaccel=hwaccel,
-            tagger=tagger,
-            on_frames=on_frames,
-        )
-        for segment, error in outcomes:
-            if error is not None:
-                failed.append(_failed(segment, error))
-    done_before = len(plan.segments) - len(pending)
-    return _finish(
-        Extraction(out, info, options, done_before=done_before, notes=notes), plan, failed, hwaccel
-    )
+def _work_off(pending: list[Source], job: Job, shards: Shards, spent: Spent, workers: int) -> list[Problem]:
+    """Look over and extract all that is pending; what failed."""
+    failed: list[Problem] = []
+    # Longest first, so that no worker is left alone with a long film at the end.
+    waiting: deque[Unit] = deque(map(LookOver, sorted(pending, key=lambda source: -source.pictures)))
+    whole: set[str] = set()  # films that are done in one piece after all
+    seen: dict[str, int] = {}
+    with Progress("extract", total=sum(source.pictures for source in pending), unit="frames") as progress:
+
+        def on_frames(unit: Unit, frames: int) -> None:
+            new = frames - seen.get(unit.name, 0)
+            seen[unit.name] = frames
+            progress.advance(new, unit.source.path.name)
+
+        for unit, result, error in run_units(waiting, job, workers=workers, on_frames=on_frames):
+            part_of_whole = unit.source.id in whole and isinstance(unit, Segment) and unit.of > 1
+            if part_of_whole:
+                continue
+            if isinstance(error, OneSegmentOnly) and isinstance(unit, Segment):
+                whole.add(unit.source.id)
+                others = [other for other in waiting if other.source.id != unit.source.id]
+                waiting.clear()
+                waiting.extend([in_one_piece(unit), *others])
+            elif error is not None:
+                failed.append(_failed(unit, error))
+            elif isinstance(result, Spent):
+                spent.add(result)
+            elif result is not None:
+                done = {segment.name for segment in result if shards.is_whole(segment.name)}
+                for segment in result:
+                    if segment.name in done:
+                        on_frames(segment, segment.pictures)
+                waiting.extendleft(reversed([segment for segment in result if segment.name not in done]))
+    return failed
+
+
+def _moved(known: Sequence[SourceInfo], plan: Plan) -> list[str]:
+    """Notes on sources that are not where they were, or not what they were."""
+    by_id = {source.id: source for source in known}
+    by_path = {source.path: source for source in known}
+    notes = []
+    for source in plan.sources:
+        before, there = by_id.get(source.id), by_path.get(source.info.path)
+        if before and before.path != source.info.path:
+            notes.append(f"{source.info.path} is what was {before.path}: nothing of it is taken twice")
+        if there and there.fingerprint != source.fingerprint and not before:
+            changed = f"{source.info.path} has changed: it is taken anew as {source.id}"
+            notes.append(f"{changed}, and what was taken of it before stays as {there.id}")
+    return notes
 
 
 def check_out(out: Path, options: ExtractOptions) -> DatasetInfo:
@@ -200,15 +254,6 @@ def _tagger(options: ExtractOptions, info: DatasetInfo) -> Path | None:
     return folder
 
 
-def is_done(out: Path, segment: Segment) -> bool:
-    """Whether both shards of a segment are there, and whole as far as sizes and the footer tell."""
-    frames, pairs = shard_paths(out, segment)
-    try:
-        return pairs.stat().st_size == footer_of(frames)["pairs"]["bytes"]
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        return False
-
-
 def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
     asked = options.model_dump(mode="json")
     made_with = ExtractOptions().model_dump(mode="json") | info.options
@@ -247,7 +292,7 @@ def _clear(out: Path) -> None:
         clear_unfinished(folder)
 
 
-def _failed(segment: Segment, error: Exception) -> Problem:
+def _failed(unit: Unit, error: Exception) -> Problem:
     """A source's own fault is listed and the run goes on; a full disk stops it."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         raise FramekitError(
@@ -255,7 +300,7 @@ def _failed(segment: Segment, error: Exception) -> Problem:
             where=error.filename,
             advice="make room and run the same command again: finished films are kept",
         ) from error
-    return problem_of(segment.source.path, error)
+    return problem_of(unit.source.path, error)
 
 
 def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | None) -> Extraction:
@@ -292,19 +337,24 @@ def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Probl
     """
     decoded, damaged, done = 0, {}, []
     known = {shard.path: shard for shard in info.shards}
-    info.shards = []
+    shards, info.shards = Shards(root, info.shards), []
     for source in info.sources:
-        shards = sorted((root / "frames").glob(f"{source.id}-[0-9][0-9][0-9][0-9].parquet"))
-        footers = [footer_of(path) for path in shards]
-        for path, facts in zip(shards, footers, strict=True):
-            info.shards += _shard_infos(path, facts, known)
+        for path in shards.superseded(source.id):
+            path.unlink(missing_ok=True)
+        paths = [shard_paths(root, name)[0] for name in shards.of(source.id)]
+        footers = [footer_of(path) for path in paths]
+        for path, facts in zip(paths, footers, strict=True):
+            info.shards += shard_infos(path, facts, known)
             decoded += facts["decoded"]
             source.facts |= facts.get("film", {})
+        overlays = [facts["overlay"] for facts in footers if "overlay" in facts]
+        if overlays:
+            source.facts["overlay"] = agreed((part["box"], part["shots"]) for part in overlays)
         count = sum(facts["damaged"] for facts in footers)
         if count:
             lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
             damaged[source.id] = Problem(path=source.path, what=f"{count} could not be read: {lines}")
-        if shards:
+        if paths:
             done.append(source)
     info.sources = done
     return decoded, damaged
@@ -333,20 +383,8 @@ def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> li
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.path, problem.what))
-
-
-def _shard_infos(path: Path, facts: dict[str, Any], known: dict[str, ShardInfo]) -> list[ShardInfo]:
-    """The frames shard at `path` and its pairs shard; what is `known` already is never measured anew.
-
-    Else damage that came since would be taken for what was written.
-    """
-    name, size = f"frames/{path.name}", path.stat().st_size
-    frames = known.get(name)
-    if frames is None or frames.bytes != size:
-        rows = pq.read_metadata(path).num_rows
-        frames = ShardInfo(path=name, rows=rows, bytes=size, sha256=sha256_of(path))
-    return [frames, ShardInfo(path=f"pairs/{path.name}", **facts["pairs"])]
+    once = {(problem.path, problem.what): problem for problem in problems}
+    return [once[key] for key in sorted(once)]
 
 
 def _notes(found: Found) -> list[str]:

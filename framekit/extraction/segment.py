@@ -6,14 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from framekit.errors import FramekitError, printable
-from framekit.extraction.plan import Segment
+from framekit.extraction.plan import Segment, look_of
 from framekit.extraction.samples import Sample, Sampler, columns_of, held_drawings
+from framekit.extraction.shards import shard_paths
+from framekit.extraction.spent import Spent
 from framekit.files import sha256_of
 from framekit.images.crops import Crop, crop_generator, random_crops
 from framekit.images.edges import smooth_edges
@@ -23,19 +25,23 @@ from framekit.images.quality import measure
 from framekit.manifest.schema import FRAMES, PAIRS
 from framekit.manifest.writing import ShardWriter, shard
 from framekit.options import ExtractOptions
-from framekit.sources.decoding import SEQUENTIAL, Approach, Look, Picture, Surprise, film_pictures
+from framekit.sources.decoding import SEQUENTIAL, Approach, Picture, Surprise, film_pictures, pictures_at
 from framekit.sources.film import FilmFacts
 from framekit.sources.frames import Decoded
 from framekit.sources.stills import group_of, still_pictures
-from framekit.sources.survey import survey
+from framekit.sources.survey import Survey
 
 DUPLICATE = "near-duplicate"
 SMALL, EMPTY = "smaller than the crop", "no crop with content"
 
 
-def shard_paths(root: Path, segment: Segment) -> tuple[Path, Path]:
-    """Paths of the frames shard and the pairs shard; the segment is done when both are whole."""
-    return root / "frames" / f"{segment.name}.parquet", root / "pairs" / f"{segment.name}.parquet"
+class _Shards(NamedTuple):
+    frames: ShardWriter
+    pairs: ShardWriter
+
+
+class OneSegmentOnly(FramekitError):
+    """A film turned out not to be what its packets promise: it has to be decoded from start to end."""
 
 
 def extract_segment(
@@ -46,7 +52,7 @@ def extract_segment(
     *,
     approach: Approach = SEQUENTIAL,
     tagger: Path | None = None,
-) -> None:
+) -> Spent:
     """Decode, hash, measure, crop and smooth one segment, and write its two shards.
 
     Args:
@@ -57,10 +63,14 @@ def extract_segment(
         approach: Threads and device of a film's decoder.
         tagger: Folder of the image tagger that the options ask for.
 
+    Returns:
+        What it cost.
+
     Raises:
+        OneSegmentOnly: Of a film of several segments.
         FramekitError: Nothing could be decoded.
     """
-    source = segment.source
+    source, spent = segment.source, Spent()
     if source.kind == "stills":
         decoded = Decoded(on_frames=on_frames)
         stop = len(source.names) if segment.stop is None else segment.stop
@@ -68,27 +78,38 @@ def extract_segment(
             source.path, list(source.names), start=segment.start, stop=stop, decoded=decoded
         )
         sampler = Sampler(options, in_time=False, tagger=tagger)
-        _write(pictures, decoded, segment, options, root, sampler=sampler)
-        return
-    facts = FilmFacts(**source.facts)
-    found = survey(source.path, facts, letterbox=options.letterbox, on_frames=on_frames)
-    look = Look(options.deinterlace, options.inverse_telecine, found.box)
-    interlaced = options.deinterlace == "on" or facts.interlaced
+        _write(pictures, decoded, segment, options, root, sampler=sampler, spent=spent)
+        return spent
+    found = segment.found
+    assert found is not None
+    interlaced = options.deinterlace == "on" or FilmFacts(**source.facts).interlaced
     approach = replace(approach, timeline=found.timeline, neighbours=interlaced)
     while True:
         decoded = Decoded(on_frames=on_frames)
-        pictures = film_pictures(
-            source.path, options.sampling(), decoded=decoded, look=look, approach=approach
-        )
+        pictures = _film_pictures(segment, options, found, decoded, approach)
         sampler = Sampler(options, in_time=True, tagger=tagger)
+        film = found.as_json()
         try:
-            _write(pictures, decoded, segment, options, root, sampler=sampler, film=found.as_json())
+            _write(pictures, decoded, segment, options, root, sampler=sampler, spent=spent, film=film)
         except Surprise as surprise:  # each time there is less that can surprise
             approach = surprise.approach
             if approach.timeline is None:
+                if segment.of > 1:
+                    raise OneSegmentOnly(surprise.what, where=source.path) from None
                 found = replace(found, timeline=None, why=surprise.what)
         else:
-            return
+            return spent
+
+
+def _film_pictures(
+    segment: Segment, options: ExtractOptions, found: Survey, decoded: Decoded, approach: Approach
+) -> Iterator[Picture]:
+    path, look = segment.source.path, look_of(options, found)
+    if approach.timeline is None or segment.numbers is None:
+        return film_pictures(path, options.sampling(), decoded=decoded, look=look, approach=approach)
+    assert segment.stop is not None
+    span = range(segment.start, segment.stop)
+    return pictures_at(path, segment.numbers, decoded=decoded, look=look, approach=approach, span=span)
 
 
 def _write(
@@ -99,14 +120,16 @@ def _write(
     root: Path,
     *,
     sampler: Sampler,
+    spent: Spent,
     film: dict[str, Any] | None = None,
 ) -> None:
     """Write the shards of a segment; `film` is what was found of a film beforehand."""
-    frames_path, pairs_path = shard_paths(root, segment)
-    with shard(frames_path, FRAMES) as frames:
+    frames_path, pairs_path = shard_paths(root, segment.name)
+    samples = spent.through("measure", sampler.samples(spent.through("decode", pictures)))
+    with spent.on("write"), shard(frames_path, FRAMES) as frames:
         with shard(pairs_path, PAIRS) as pairs:
-            for run in held_drawings(sampler.samples(pictures), options):
-                _write_run(run, segment, options, frames, pairs)
+            for run in held_drawings(samples, options):
+                _write_run(run, segment, options, _Shards(frames, pairs), spent)
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
@@ -114,8 +137,8 @@ def _write(
         facts: dict[str, Any] = {"hash": hash_name(options.hash), "decoded": decoded.frames}
         facts |= {"damaged": decoded.damaged, "damage": decoded.damage}
         if film:
-            found = {"frames": decoded.frames, "decoder": decoded.decoder, "overlay": sampler.overlay.box()}
-            facts |= {"film": film | found}
+            facts["film"] = {"decoder": decoded.decoder} | film | {"frames": film["frames"] or decoded.frames}
+            facts["overlay"] = {"box": sampler.overlay.box(), "shots": sampler.overlay.shots}
         written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
         frames.close(facts | {"pairs": written})
 
@@ -130,17 +153,18 @@ def _nothing(decoded: Decoded) -> FramekitError:
 
 
 def _write_run(
-    run: list[Sample], segment: Segment, options: ExtractOptions, frames: ShardWriter, pairs: ShardWriter
+    run: list[Sample], segment: Segment, options: ExtractOptions, shards: _Shards, spent: Spent
 ) -> None:
     best = next((sample for sample in run if sample.image is not None), None)
     for sample in run:
         if best is not None and sample is not best and sample.reason is None:
             sample.reason, sample.duplicate_of = DUPLICATE, _frame_id(segment, best)
     if best is not None:
-        best.reason = _cut(best, segment, options, pairs)
+        with spent.on("cut and encode"):
+            best.reason = _cut(best, segment, options, shards.pairs)
         best.image = None
     for sample in run:
-        frames.add(_frame_row(segment, sample))
+        shards.frames.add(_frame_row(segment, sample))
 
 
 def _cut(sample: Sample, segment: Segment, options: ExtractOptions, pairs: ShardWriter) -> str | None:

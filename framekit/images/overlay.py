@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
+
+Box = tuple[float, float, float, float]
+"""Left, top, width and height, of the picture's sides as 1."""
 
 WIDTH = 640
 """Pixels across at which pictures are looked at."""
@@ -20,6 +25,8 @@ FEWEST_PIXELS = 40
 """Of an overlay at 640 pixels' width."""
 REACH = 9
 """Pixels across which parts of one overlay are joined."""
+SAME = 0.5
+"""Overlap over the area of both from which two parts of a film show the same overlay."""
 MARGIN, LARGEST, CORNER = 0.01, 0.3, 0.3
 """Shares of a side: an overlay keeps from the border by the first, as bars and rounded corners don't; it
 spans at most the second; and its middle is no farther in than the third, both ways: in a corner. The scenery
@@ -75,15 +82,19 @@ class Overlay:
         if self._is_new and len(self._known) < REMEMBERED:
             self._known.append(detail)
 
-    def box(self) -> tuple[float, float, float, float] | None:
+    @property
+    def shots(self) -> int:
+        """How many were looked at."""
+        return self._shots + (self._pictures > 0)
+
+    def box(self) -> Box | None:
         """Left, top, width and height of the overlay, of the picture's sides as 1; None without one.
 
         Nothing is told from fewer than eight shots.
         """
-        shots = self._shots + (self._pictures > 0)
-        if shots < FEWEST_SHOTS:
+        if self.shots < FEWEST_SHOTS:
             return None
-        mean = (self._total + self._strength()) / shots
+        mean = (self._total + self._strength()) / self.shots
         steady = (np.hypot(mean[..., 0], mean[..., 1]) >= STEADY).astype(np.uint8)
         joined = cv2.dilate(steady, np.ones((REACH, REACH), np.uint8))
         _, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
@@ -107,6 +118,38 @@ class Overlay:
 
     def _strength(self) -> np.ndarray:
         return np.clip(self._shot / (STRONG * max(self._pictures, 1)), -1, 1)
+
+
+def agreed(parts: Iterable[tuple[Box | None, int]]) -> Box | None:
+    """The overlay of a film from those of its parts: what most of its shots show.
+
+    Args:
+        parts: Box of each part, and the number of its shots; parts of fewer than eight say nothing.
+
+    Returns:
+        A box around all that are about at the same place; None where they are in less than 3/4 of the shots.
+    """
+    known = [(box, shots) for box, shots in parts if shots >= FEWEST_SHOTS]
+    found = [(box, shots) for box, shots in known if box is not None]
+    best: tuple[int, list[Box]] = (0, [])
+    for box, _ in found:
+        same = [(other, shots) for other, shots in found if _overlap(box, other) >= SAME]
+        best = max(best, (sum(shots for _, shots in same), [other for other, _ in same]))
+    support, same_boxes = best
+    if not same_boxes or support < STEADY * sum(shots for _, shots in known):
+        return None
+    left, top = (min(box[side] for box in same_boxes) for side in (0, 1))
+    right, bottom = (max(box[side] + box[side + 2] for box in same_boxes) for side in (0, 1))
+    return left, top, right - left, bottom - top
+
+
+def _overlap(box: Box, other: Box) -> float:
+    """Area that two boxes share over the area of both, 0 to 1."""
+    across, down = (
+        max(0.0, min(box[side] + box[side + 2], other[side] + other[side + 2]) - max(box[side], other[side]))
+        for side in (0, 1)
+    )
+    return across * down / (box[2] * box[3] + other[2] * other[3] - across * down)
 
 
 def _alike(detail: np.ndarray, other: np.ndarray) -> bool:

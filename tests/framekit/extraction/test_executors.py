@@ -1,28 +1,32 @@
 import subprocess
 import sys
 import threading
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from framekit.extraction import executors
-from framekit.extraction.plan import Segment, Source
+from framekit.extraction.plan import Segment, Source, Unit
+from framekit.extraction.spent import Spent
 
 NAMES = ("hangs", "one", "two")
 
 
-def segments() -> list[Segment]:
+def units() -> deque[Unit]:
     sources = [Source(f"{name}-00000000", Path(f"{name}.mkv"), "film", "0" * 32) for name in NAMES]
-    return [Segment(source, 0, 0, None) for source in sources]
+    return deque(Segment(source, 0, 1) for source in sources)
 
 
-def hang_over_one(segment: Segment) -> None:
-    if segment.source.path.stem == "hangs":
+def hang_over_one(unit: Unit, on_frames: Callable[[int], None]) -> Spent:
+    if unit.source.path.stem == "hangs":
         threading.Event().wait()
+    return Spent()
 
 
 def test_a_film_without_progress_is_given_up_and_the_rest_is_done(monkeypatch):
     monkeypatch.setattr(executors, "PATIENCE", 8.0)
-    outcomes = executors._in_a_pool(segments(), hang_over_one, 2, lambda *_: None)
-    errors = {segment.source.path.stem: error for segment, error in outcomes}
+    outcomes = executors._in_a_pool(units(), hang_over_one, 2, lambda *_: None)
+    errors = {unit.source.path.stem: error for unit, _, error in outcomes}
     assert sorted(errors) == sorted(NAMES)
     assert errors["one"] is None
     assert errors["two"] is None
@@ -32,10 +36,9 @@ def test_a_film_without_progress_is_given_up_and_the_rest_is_done(monkeypatch):
 def test_a_film_alone_without_progress_ends_the_program_with_a_line():
     program = (
         "from framekit.extraction import executors\n"
-        "from tests.framekit.extraction.test_executors import hang_over_one, segments\n"
+        "from tests.framekit.extraction.test_executors import hang_over_one, units\n"
         "executors.PATIENCE = 0.5\n"
-        "hang = lambda segment, on_frames: hang_over_one(segment)\n"
-        "list(executors._in_this_process(segments()[:1], hang, lambda *_: None))\n"
+        "list(executors._in_this_process(units(), hang_over_one, lambda *_: None))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False

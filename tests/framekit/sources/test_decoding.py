@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from framekit.errors import FramekitError
-from framekit.sources.decoding import Approach, Look, Picture, film_pictures, timeline_of
+from framekit.sources import frames as frames_module
+from framekit.sources.decoding import (
+    Approach,
+    Look,
+    Picture,
+    Surprise,
+    film_pictures,
+    pictures_at,
+    timeline_of,
+)
 from framekit.sources.frames import Decoded
 from framekit.sources.sampling import Sampling, parse_skip
 from pipelines.demo_film import draw_film
@@ -167,6 +176,83 @@ def test_a_damaged_film_gives_what_a_tolerant_full_decode_gives(tmp_path):
     path.write_bytes(data)
     assert wrong(path, SAMPLINGS) == {}
     assert wrong(path, ON_TWO_THREADS, threads=2) == {}
+
+
+def in_parts(path: Path, *, every: int, length: int) -> tuple[list[Picture], bool]:
+    """Pictures of a film that has a timeline, span after span, each from a jump on, and whether all jumps led
+    where they should."""
+    timeline = timeline_of(path)[0]
+    assert timeline is not None
+    spans = timeline.spans(length)
+    assert [start for start, _ in spans] == [0, *(stop for _, stop in spans[:-1])]
+    pictures: list[Picture] = []
+    jumped = True
+    for start, stop in spans:
+        numbers = [number for number in range(start, stop) if number % every == 0]
+        approach = Approach(timeline=timeline)
+        while True:
+            decoded = Decoded()
+            try:
+                part = pictures_at(path, numbers, decoded=decoded, approach=approach, span=range(start, stop))
+                taken = list(part)
+            except Surprise as surprise:
+                approach = surprise.approach
+                assert approach.timeline is not None
+                continue
+            jumped &= approach.seek
+            assert decoded.frames == stop - start
+            pictures += taken
+            break
+    return pictures, jumped
+
+
+def same(some: list[Picture], others: list[Picture]) -> bool:
+    return [picture.place for picture in some] == [picture.place for picture in others] and all(
+        (one.image == other.image).all() for one, other in zip(some, others, strict=True)
+    )
+
+
+def with_timeline(path: Path) -> bool:
+    try:
+        return timeline_of(path)[0] is not None
+    except FramekitError:
+        return False
+
+
+@pytest.mark.parametrize("name", sorted(set(ODD_FILMS) - UNREADABLE - NOISE))
+def test_parts_of_a_film_are_what_the_whole_gives(odd_film, monkeypatch, name):
+    monkeypatch.setattr(frames_module, "WORTH_A_JUMP", 0)
+    if not with_timeline(odd_film(name)):
+        pytest.skip("without a timeline a film has no parts")
+    sampled = sampled_pictures(odd_film(name), Sampling(every=3), Approach(timeline_of(odd_film(name))[0]))
+    if sampled.approach.timeline is None:
+        pytest.skip("its packets promise what it does not hold")
+    assert same(in_parts(odd_film(name), every=3, length=12)[0], sampled.pictures)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", LONG_FILMS)
+def test_parts_of_real_films_are_what_the_whole_gives(real_data, name):
+    path = real_data / "films" / name
+    whole = list(
+        film_pictures(path, Sampling(every=50), decoded=Decoded(), approach=Approach(timeline_of(path)[0]))
+    )
+    parts, jumped = in_parts(path, every=50, length=300)
+    assert same(parts, whole)
+    assert jumped
+
+
+def test_a_jump_that_leads_elsewhere_is_noticed(tmp_path, monkeypatch):
+    path = numbered_film(tmp_path / "film.mp4", 96, options={"g": "8"})
+    timeline = timeline_of(path)[0]
+    assert timeline is not None
+    monkeypatch.setattr(frames_module, "WORTH_A_JUMP", 0)
+    monkeypatch.setattr(frames_module, "_packets_after", lambda container, stream, *_: iter([]))
+    with pytest.raises(Surprise) as surprise:
+        list(pictures_at(path, [80], decoded=Decoded(), approach=Approach(timeline)))
+    assert not surprise.value.approach.seek
+    pictures = list(pictures_at(path, [80], decoded=Decoded(), approach=surprise.value.approach))
+    assert [number_of(picture.image) for picture in pictures] == [80]
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ from framekit import __version__
 from framekit.errors import CommandError, printable
 from framekit.options import ExtractOptions, Limits
 from framekit.terminal.commands import Program, print_json, say
-from framekit.terminal.flags import flags_of
+from framekit.terminal.flags import Place, flags_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from framekit.extraction.plan import Plan
     from framekit.extraction.settling import Settled
 
-DATASET = click.Path(path_type=Path)
+DATASET = Place()
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,8 +55,11 @@ def probe(sources: tuple[str, ...], as_json: bool) -> None:
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--out", type=DATASET, required=True, help="The dataset's folder.")
 @flags_of(ExtractOptions)
-@click.option("--workers", type=click.IntRange(min=1), help="Processes, a film each.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--executor", type=click.Choice(["local", "ray"]), help="What runs them.  [default: local]")
+@click.option("--ray-address", metavar="ADDRESS", help="Of a Ray cluster: auto, host:port, ray://host:port.")
 @click.option("--hwaccel", metavar="DEVICE", help="Decode on hardware: cuda, vaapi, videotoolbox, …")
+@click.option("--overwrite", is_flag=True, help="Make a dataset that has other options anew, with these.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def extract(
@@ -64,10 +67,10 @@ def extract(
     sources: tuple[str, ...],
     out: Path,
     options: ExtractOptions,
-    workers: int | None,
-    hwaccel: str | None,
+    overwrite: bool,
     dry_run: bool,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Cut training pairs from films, image folders and globs.
 
@@ -79,13 +82,13 @@ def extract(
     framekit extract ~/episodes --out dataset --scenes --skip 0-1:30 --skip -2:00-end
     framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
     """
-    from framekit.extraction.extract import check_out
     from framekit.extraction.extract import extract as run
+    from framekit.extraction.opening import check_out
 
     if dry_run:
-        check_out(out, options)
+        check_out(out, options, overwrite=overwrite)
         _look_over(sources, options, as_json=as_json)
-    made = run(sources, out, options, workers=workers, hwaccel=hwaccel)
+    made = run(sources, out, options, overwrite=overwrite, **how)
     if as_json:
         print_json(made.as_json())
     else:
@@ -230,31 +233,59 @@ def audit(dataset: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("dataset", type=DATASET)
+@click.option("--against-films", is_flag=True, help="Decode the films, and cut every crop again.")
+@click.option("--films", type=DATASET, metavar="DIR", help="Look for the films here too, by their names.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(dataset: Path, as_json: bool) -> None:
+def verify(dataset: Path, against_films: bool, films: Path | None, as_json: bool) -> None:
     """Check a dataset: checksums, ids, every picture and pair, decisions, split. Lists all faults found.
+
+    Films are looked for at the paths that dataset.json has of them, from here or from beside the dataset.
 
     \b
     framekit verify dataset
+    framekit verify dataset --against-films --films ~/films
     """
-    import framekit.manifest
-    from framekit.manifest.verifying import digest_of
-    from framekit.manifest.verifying import verify as check
+    from framekit.extraction.verifying import verify as run
 
-    manifest = framekit.manifest.open(dataset)
-    faults = check(manifest)
+    if films is not None and not against_films:
+        raise CommandError("--films says where films are; it goes with --against-films")
+    found = run(dataset, with_films=against_films, films=films)
     if as_json:
-        print_json({"dataset": str(dataset), "digest": digest_of(manifest), "faults": faults})
+        print_json(found.as_json())
     else:
-        for fault in faults:
-            click.echo(printable(fault))
-        click.echo(f"{len(faults)} faults" if faults else f"no faults; digest {manifest.digest}")
-    sys.exit(1 if faults else 0)
+        for fault in found.faults:
+            click.echo(fault)
+        for line in found.told():
+            click.echo(line)
+    sys.exit(1 if found.faults else 0)
 
 
 @main.command()
 @click.argument("dataset", type=DATASET)
-@click.argument("out", type=DATASET)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compact(dataset: Path, as_json: bool) -> None:
+    """Take the pairs that are left out out of the shards, for readers that know nothing of decisions.
+
+    Frames and decisions stay. A frame that is wanted back later is cut anew by framekit extract.
+
+    \b
+    framekit compact dataset
+    """
+    from framekit.extraction.compacting import compact as run
+
+    made = run(dataset)
+    if as_json:
+        print_json(made.as_json())
+        return
+    click.echo(
+        f"{made.pairs:,} pairs taken out of {made.shards:,} shards, {made.bytes / 1e6:,.1f} MB less; "
+        f"{made.info.totals['pairs']:,} pairs stay in {printable(made.root)}"
+    )
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--format",
     type=click.Choice(["folders", "webdataset", "hf"]),
@@ -384,6 +415,8 @@ def _print_extraction(made: Extraction) -> None:
         click.echo(f"{made.done_before:,} sources were done already: nothing of them is read again")
     if made.dropped:
         click.echo(_left_out(made.dropped))
+    if made.spent.seconds:
+        click.echo(made.spent.told())
     for note in made.notes:
         click.echo(f"note: {note}")
     for problem in made.problems:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from framekit.errors import FramekitError
 from framekit.extraction.samples import runs_by
-from framekit.extraction.segment import DUPLICATE, EMPTY, SMALL
+from framekit.extraction.segment import DUPLICATE, UNCUTTABLE
 from framekit.extraction.shards import footer_of
 from framekit.images.duplicates import group_near_identical, sharpest_of_groups
 from framekit.images.hashing import hash_name
@@ -21,13 +21,14 @@ from framekit.images.rules import CROP_MEASURES, FRAME_MEASURES, QUALITY, left_o
 from framekit.images.runs import Seen
 from framekit.manifest.decisions import drop
 from framekit.manifest.reading import Manifest
-from framekit.manifest.schema import ShardInfo
+from framekit.manifest.schema import ShardInfo, is_later
 from framekit.options import Limits
 
 NOT_CUT = "not cut yet"
 """A frame that these limits take and those of the extraction did not: it has no pairs."""
+COMPACTED = "compacted"
+"""A frame that had pairs before the shards were compacted."""
 CROP_PLACE = ("crop_x", "crop_y", "crop_size", "scale")
-UNCUTTABLE = (SMALL, EMPTY)
 
 
 class Frames(NamedTuple):
@@ -81,8 +82,24 @@ def stored_frames(manifest: Manifest) -> Frames:
         hashes=table["hash"].to_numpy(),
         signatures=np.frombuffer(signatures, np.uint8).reshape(-1, SIZE),
         measures={name: _floats(table[name]) for name in FRAME_MEASURES},
-        cut=np.array(table["reason"].to_pylist(), object),
+        cut=why_not_cut(manifest),
     )
+
+
+def why_not_cut(manifest: Manifest) -> np.ndarray:
+    """(N,) objects, one a frame: None where it has pairs, else why it has none."""
+    table = manifest.frames(["frame_id", "reason"])
+    ids, reasons = table["frame_id"], table["reason"]
+    with_pairs = pc.unique(manifest.undecided.pairs(["frame_id"])["frame_id"])
+    cut = np.array(pc.fill_null(reasons, COMPACTED).to_pylist(), object)
+    tried: dict[str, str] = {}
+    for shard in sorted(manifest.info.shards, key=_path):
+        if is_later(shard.path):
+            tried |= footer_of(manifest.root / shard.path).get("uncuttable", {})
+    for position, id_ in enumerate(ids.to_pylist() if tried else ()):
+        cut[position] = tried.get(id_, cut[position])
+    cut[pc.is_in(ids, value_set=with_pairs).to_numpy(zero_copy_only=False)] = None
+    return cut
 
 
 def _refuse_other_hashes(manifest: Manifest) -> None:
@@ -103,11 +120,19 @@ def frame_decisions(frames: Frames, limits: Limits) -> Iterator[dict[str, Any]]:
         reason, kept = reasons[position], stands_for[position]
         if reason is not None:
             yield drop(id_, reason, by=_rule(reason))
-        elif (cut := frames.cut[kept]) is not None:  # nothing stands for these
+        elif (cut := frames.cut[kept]) not in (None, COMPACTED):  # nothing stands for these
             reason = cut if cut in UNCUTTABLE else NOT_CUT
             yield drop(id_, reason, by=_rule(reason))
         elif kept != position:
             yield drop(id_, DUPLICATE, by=_rule(DUPLICATE), because_of=frames.ids[kept])
+
+
+def uncut(frames: Frames, limits: Limits) -> list[str]:
+    """frame_ids of those that `limits` want and that have no pairs, though they could have."""
+    reasons = left_out(frames.measures, limits.frame_rules(), len(frames.ids))
+    stands_for = duplicates(frames, reasons != None, limits)  # noqa: E711 - element by element
+    wanted = np.flatnonzero((reasons == None) & (stands_for == np.arange(len(frames.ids))))  # noqa: E711
+    return [frames.ids[at] for at in wanted if frames.cut[at] not in (None, *UNCUTTABLE)]
 
 
 def duplicates(frames: Frames, gone: np.ndarray, limits: Limits) -> np.ndarray:

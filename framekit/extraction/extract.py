@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framekit import __version__
-from framekit.errors import CommandError, FramekitError, printable
-from framekit.extraction.executors import Job, default_workers, run_units
+from framekit.errors import FramekitError, printable
+from framekit.extraction.collecting import collect_shards, in_order, notes_on_films
+from framekit.extraction.executors import Executor, Job, executor_of
+from framekit.extraction.later import wanted_back
+from framekit.extraction.opening import alone, check_out, clear_for_overwriting, has_other_options
 from framekit.extraction.plan import (
     LookOver,
     Plan,
@@ -24,22 +26,24 @@ from framekit.extraction.plan import (
     problem_of,
 )
 from framekit.extraction.segment import OneSegmentOnly
-from framekit.extraction.settling import DATASET_LOCK, settle
-from framekit.extraction.shards import Shards, footer_of, shard_infos, shard_paths
+from framekit.extraction.settling import DATASET_LOCK, Settled, limits_of, settle
+from framekit.extraction.shards import Shards, footer_of
 from framekit.extraction.spent import Spent
 from framekit.files import clear_unfinished, sha256_of
-from framekit.images.overlay import agreed
+from framekit.images.hashing import hash_name
+from framekit.manifest.decisions import NAME as DECISIONS
 from framekit.manifest.decisions import locked
-from framekit.manifest.reading import read_info
-from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, Problem, SourceInfo
+from framekit.manifest.reading import SPLIT, Manifest, read_info
+from framekit.manifest.schema import DatasetInfo, Problem, SourceInfo
 from framekit.manifest.writing import write_info
 from framekit.options import ExtractOptions, Limits
 from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
+from framekit.storage.paths import only_here
 from framekit.terminal.progress import Progress
 
-CUT_SHORT = 0.8
-"""Share of the frames that a header states below which a film seems to be cut short; headers are rough."""
+REST = "everything else"
+"""What is spent outside the stages of a segment: starting up, looking films over, deciding."""
 
 
 @dataclass
@@ -75,27 +79,33 @@ class Extraction:
             "dropped": dict(self.dropped),
             "problems": [problem.model_dump() for problem in self.problems],
             "notes": self.notes,
+            "cpu_seconds": {stage: round(seconds, 2) for stage, seconds in self.spent.seconds.items()},
         }
 
 
-def plan_extraction(
-    words: Sequence[str],
+def plan_extraction(words: Sequence[str], *, quiet: bool = False) -> tuple[Plan, list[str]]:
+    """Find the sources that `words` name and read their facts; with notes on what was passed over.
+
+    Raises:
+        CommandError: Nothing is there.
+    """
+    return read_plan(find_sources(words), quiet=quiet)
+
+
+def read_plan(
+    found: Found,
     *,
     known: Sequence[SourceInfo] = (),
     is_done: Callable[[str], bool] = lambda _: False,
     quiet: bool = False,
 ) -> tuple[Plan, list[str]]:
-    """Find the sources that `words` name and read their facts; with notes on what was passed over.
+    """Read the facts of the sources that were found; with notes on what was passed over.
 
     Args:
-        words: Films, folders, globs.
+        found: Films and image folders.
         known, is_done: As in `make_plan`.
         quiet: Show no progress.
-
-    Raises:
-        CommandError: Nothing is there.
     """
-    found = find_sources(words)
     total = len(found.films) + len(found.stills)
     if quiet or total < 2:
         plan = make_plan(found, known=known, is_done=is_done)
@@ -126,52 +136,127 @@ def extract(
     *,
     workers: int | None = None,
     hwaccel: str | None = None,
+    overwrite: bool = False,
+    executor: str | None = None,
+    ray_address: str | None = None,
 ) -> Extraction:
     """Make or extend the dataset in folder `out`.
 
-    What an earlier run finished is not done again. A source that fails is listed and the rest goes on.
+    What an earlier run finished is not done again; frames that decisions have come to want since, and of
+    which nothing was cut, are cut now. A source that fails is listed and the rest goes on.
 
     Args:
         words: Films, folders, globs.
         out: The dataset's folder; made when it isn't there.
         options: What the dataset is made of.
-        workers: Processes, one film each; as many as there are cores by default.
+        workers: Processes, one segment of a film each; as many as there are cores by default.
         hwaccel: Kind of device to decode on, as `cuda`; where it can't be had, a note says so.
+        overwrite: If the dataset has other options, make it anew; what persons decided stays.
+        executor: `local` or `ray`; by default local, or Ray if it has an address.
+        ray_address: Of a Ray cluster; without one, Ray is started on this machine.
 
     Raises:
         CommandError: Nothing to work on, no such kind of device, or `out` holds something else or a dataset
             with other options.
+        FramekitError: Another run is at work on it, or its disk takes no more.
     """
     check_device(hwaccel)
-    info = check_out(out, options)
+    if only_here(out) or any(map(only_here, words)):
+        executor, workers, ray_address = "local", 1, None
+    run_units = executor_of(executor, workers=workers, ray_address=ray_address)
+    info = check_out(out, options, overwrite=overwrite)
     tagger = _tagger(options, info)
-    shards = Shards(out, info.shards)
-    plan, notes = plan_extraction(words, known=info.sources, is_done=shards.are_all_there)
-    notes += _moved(info.sources, plan)
-    info.sources = _merged(info.sources, (source.info for source in plan.sources))
-    _start(out, info)
+    found = find_sources(words)
+    with alone(out):
+        there = check_out(out, options, overwrite=overwrite)  # nobody else changes it any more
+        there.tagger = info.tagger
+        if has_other_options(out, options):
+            clear_for_overwriting(out)
+        job = Job(options, out, hwaccel, tagger)
+        return _extract(found, job, there, run_units)
+
+
+def _extract(found: Found, job: Job, info: DatasetInfo, run_units: Executor) -> Extraction:
+    out, shards, bill = job.root, Shards(job.root, info.shards), _Bill(info.spent)
+    plan, notes = read_plan(found, known=info.sources, is_done=shards.are_all_there)
     pending = [source for source in plan.sources if not shards.are_all_there(source.id)]
-    run = Extraction(out, info, options, done_before=len(plan.sources) - len(pending), notes=notes)
-    job = Job(options, out, hwaccel, tagger)
-    failed = plan.problems + _work_off(pending, job, shards, run.spent, workers or default_workers())
-    return _finish(run, plan, failed, hwaccel)
+    merged = _merged(info.sources, (source.info for source in plan.sources))
+    run = Extraction(out, info, job.options, done_before=len(plan.sources) - len(pending), spent=bill.spent)
+    notes += _moved(info.sources, plan)
+    if merged == info.sources and not (pending or plan.problems) and _is_settled(out, info):
+        return _as_it_was(run, plan, notes)
+    info.sources = merged
+    _start(out, info)
+    failed = plan.problems + _work_off(_looks(pending), job, shards, run.spent, run_units)
+    settled = _take_stock(run, plan, failed, bill)
+    later = wanted_back(Manifest(out, info), limits_of(info), plan.sources)
+    if later:
+        failed += _work_off(later, job, shards, run.spent, run_units)
+        settled = _take_stock(run, plan, failed, bill)
+    run.dropped = settled.dropped
+    ids = {source.id for source in plan.sources}
+    run.notes = [*notes, *notes_on_films(info, ids, job.hwaccel), *settled.notes]
+    return run
 
 
-def _work_off(pending: list[Source], job: Job, shards: Shards, spent: Spent, workers: int) -> list[Problem]:
-    """Look over and extract all that is pending; what failed."""
+def _is_settled(out: Path, info: DatasetInfo) -> bool:
+    """Whether all that follows from the shards is there, and nothing is wanted that was not cut."""
+    follow = [DECISIONS, "README.md", *([SPLIT] if info.split else [])]
+    if (
+        not info.finished
+        or info.totals.get("frames_to_cut")
+        or not all((out / name).exists() for name in follow)
+    ):
+        return False
+    frames = next((shard.path for shard in info.shards if shard.path.startswith("frames/")), None)
+    return frames is None or footer_of(out / frames).get("hash") == hash_name(str(info.options.get("hash")))
+
+
+def _as_it_was(run: Extraction, plan: Plan, notes: list[str]) -> Extraction:
+    """A run that found all of it done."""
+    paths = {source.info.path for source in plan.sources}
+    run.dropped, run.notes = Counter(run.info.dropped), notes
+    run.problems = [problem for problem in run.info.problems if problem.path in paths]
+    return run
+
+
+class _Bill:
+    """What a dataset has cost: the runs before this one, and this one so far."""
+
+    def __init__(self, before: dict[str, float]) -> None:
+        self._before, self._since = before, sum(os.times()[:4])
+        self.spent = Spent()
+
+    def sum_up(self) -> dict[str, float]:
+        """CPU seconds by stage, of this process and of workers that have ended."""
+        self.spent.seconds.pop(REST, None)
+        stages = sum(self.spent.seconds.values())
+        self.spent.seconds[REST] = max(0.0, sum(os.times()[:4]) - self._since - stages)
+        names = sorted({*self._before, *self.spent.seconds})
+        return {name: round(self._before.get(name, 0) + self.spent.seconds.get(name, 0), 2) for name in names}
+
+
+def _looks(sources: Iterable[Source]) -> list[LookOver]:
+    """Longest first, so that no worker is left alone with a long film at the end."""
+    return [LookOver(source) for source in sorted(sources, key=lambda source: -source.pictures)]
+
+
+def _work_off(
+    looks: list[LookOver], job: Job, shards: Shards, spent: Spent, run_units: Executor
+) -> list[Problem]:
+    """Look sources over and extract what there is in them; what failed."""
     failed: list[Problem] = []
-    # Longest first, so that no worker is left alone with a long film at the end.
-    waiting: deque[Unit] = deque(map(LookOver, sorted(pending, key=lambda source: -source.pictures)))
+    waiting: deque[Unit] = deque(looks)
     whole: set[str] = set()  # films that are done in one piece after all
     seen: dict[str, int] = {}
-    with Progress("extract", total=sum(source.pictures for source in pending), unit="frames") as progress:
+    with Progress("extract", total=sum(look.pictures for look in looks), unit="frames") as progress:
 
         def on_frames(unit: Unit, frames: int) -> None:
             new = frames - seen.get(unit.name, 0)
             seen[unit.name] = frames
             progress.advance(new, unit.source.path.name)
 
-        for unit, result, error in run_units(waiting, job, workers=workers, on_frames=on_frames):
+        for unit, result, error in run_units(waiting, job, on_frames=on_frames):
             part_of_whole = unit.source.id in whole and isinstance(unit, Segment) and unit.of > 1
             if part_of_whole:
                 continue
@@ -208,28 +293,6 @@ def _moved(known: Sequence[SourceInfo], plan: Plan) -> list[str]:
     return notes
 
 
-def check_out(out: Path, options: ExtractOptions) -> DatasetInfo:
-    """The dataset that stands in folder `out`, or a new one's papers; nothing is written.
-
-    Raises:
-        CommandError: `out` holds something else, or a dataset with other options.
-    """
-    if (out / "dataset.json").exists():
-        info = read_info(out)
-        _refuse_other_options(out, info, options)
-        return info
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        advice = "name a new folder for the dataset"
-        raise CommandError("is there already and is no dataset", where=out, advice=advice)
-    try:
-        os.fspath(out).encode()
-    except UnicodeEncodeError:
-        raise CommandError("a dataset's folder needs a name in UTF-8", where=out) from None
-    return DatasetInfo(
-        schema_version=SCHEMA_VERSION, framekit_version=__version__, options=options.model_dump(mode="json")
-    )
-
-
 def _tagger(options: ExtractOptions, info: DatasetInfo) -> Path | None:
     """Folder of the image tagger, fetched if need be; `info` remembers what it is.
 
@@ -252,22 +315,6 @@ def _tagger(options: ExtractOptions, info: DatasetInfo) -> Path | None:
         )
     info.tagger = found
     return folder
-
-
-def _refuse_other_options(out: Path, info: DatasetInfo, options: ExtractOptions) -> None:
-    asked = options.model_dump(mode="json")
-    made_with = ExtractOptions().model_dump(mode="json") | info.options
-    other = [
-        f"--{name.replace('_', '-')} {made_with[name]} → {value}"
-        for name, value in asked.items()
-        if made_with[name] != value
-    ]
-    if other:
-        raise CommandError(
-            f"this dataset was made with other options: {', '.join(other)}",
-            where=out,
-            advice="give the same options to add to it, or another --out to make a new one",
-        )
 
 
 def _merged(old: Iterable[SourceInfo], new: Iterable[SourceInfo]) -> list[SourceInfo]:
@@ -303,18 +350,17 @@ def _failed(unit: Unit, error: Exception) -> Problem:
     return problem_of(unit.source.path, error)
 
 
-def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | None) -> Extraction:
+def _take_stock(run: Extraction, plan: Plan, failed: list[Problem], bill: _Bill) -> Settled:
     """Write decisions, dataset.json and the card from the shards that are there."""
     root, info = run.root, run.info
     _clear(root)  # a worker may have died
-    decoded, damaged = _collect_shards(root, info)
+    decoded, damaged = collect_shards(root, info)
     now = {source.id for source in plan.sources}
-    run.notes += _notes_on_films(info, now, hwaccel)
-    run.problems = _in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
+    run.problems = in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
     named_now = {problem.path for problem in failed} | {source.info.path for source in plan.sources}
-    settled = named_now | {source.path for source in info.sources}
-    earlier = [problem for problem in info.problems if problem.path not in settled]
-    info.problems = _in_order([*earlier, *failed, *damaged.values()])
+    known = named_now | {source.path for source in info.sources}
+    earlier = [problem for problem in info.problems if problem.path not in known]
+    info.problems = in_order([*earlier, *failed, *damaged.values()])
 
     info.totals["frames"] = decoded
     with locked(root, DATASET_LOCK):
@@ -322,69 +368,10 @@ def _finish(run: Extraction, plan: Plan, failed: list[Problem], hwaccel: str | N
         info.split = there.split
         info.options |= {name: there.options[name] for name in Limits.model_fields if name in there.options}
         info.finished = True
-        outcome = settle(root, info)
+        settled = settle(root, info)
+        info.spent = bill.sum_up()
         write_info(root, info)
-    run.dropped = outcome.dropped
-    run.notes += outcome.notes
-    return run
-
-
-def _collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Problem]]:
-    """List the shards that are there in `info`, and drop sources that gave none.
-
-    Returns:
-        Pictures decoded, and a problem for each source of which something could not be read, by its id.
-    """
-    decoded, damaged, done = 0, {}, []
-    known = {shard.path: shard for shard in info.shards}
-    shards, info.shards = Shards(root, info.shards), []
-    for source in info.sources:
-        for path in shards.superseded(source.id):
-            path.unlink(missing_ok=True)
-        paths = [shard_paths(root, name)[0] for name in shards.of(source.id)]
-        footers = [footer_of(path) for path in paths]
-        for path, facts in zip(paths, footers, strict=True):
-            info.shards += shard_infos(path, facts, known)
-            decoded += facts["decoded"]
-            source.facts |= facts.get("film", {})
-        overlays = [facts["overlay"] for facts in footers if "overlay" in facts]
-        if overlays:
-            source.facts["overlay"] = agreed((part["box"], part["shots"]) for part in overlays)
-        count = sum(facts["damaged"] for facts in footers)
-        if count:
-            lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
-            damaged[source.id] = Problem(path=source.path, what=f"{count} could not be read: {lines}")
-        if paths:
-            done.append(source)
-    info.sources = done
-    return decoded, damaged
-
-
-def _notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> list[str]:
-    films = [source for source in info.sources if source.id in ids and source.kind == "film"]
-    notes = []
-    for source in films:
-        telecine = source.facts.get("telecine")
-        if telecine and not info.options.get("inverse_telecine"):
-            how = {"fields": "3:2 pulldown", "frames": "every fifth picture a repeat"}.get(telecine, telecine)
-            spread = f"{source.path} is film at 24 frames a second spread over 30 ({how})"
-            notes.append(f"{spread}; --inverse-telecine takes it back")
-    for source in films:
-        stated, there = source.facts.get("stated_frames", 0), source.facts.get("frames", 0)
-        if there < CUT_SHORT * stated and not info.options.get("inverse_telecine"):
-            short = f"{source.path} holds {there:,} frames where its header states about {stated:,}"
-            notes.append(f"{short}: it seems to be cut short")
-    in_software = [
-        source.path for source in films if hwaccel and hwaccel not in source.facts.get("decoder", "")
-    ]
-    if in_software:
-        notes.append(f"{hwaccel} could not be had; decoded in software: {', '.join(in_software)}")
-    return notes
-
-
-def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    once = {(problem.path, problem.what): problem for problem in problems}
-    return [once[key] for key in sorted(once)]
+    return settled
 
 
 def _notes(found: Found) -> list[str]:

@@ -54,7 +54,7 @@ class Source:
         Raises:
             FramekitError: It cannot be read.
         """
-        facts = FilmFacts(**self.facts)
+        facts = FilmFacts.from_json(self.facts)
         found = survey(self.path, facts, letterbox=options.letterbox)
         return found.as_json() | {"samples": pictures_to_expect(found, facts, options.sampling())}
 
@@ -72,14 +72,23 @@ class Source:
 
 @dataclass(frozen=True)
 class LookOver:
-    """A source that is to be cut into segments; a film is looked over for that."""
+    """A source that is to be cut into segments; a film is looked over for that.
+
+    Attributes:
+        wanted: Frames that are wanted back of a source that is done; none for one that is not.
+        later: Number of the shard that they are cut into.
+        in_one_piece: It was decoded from start to end, whatever its packets promise.
+    """
 
     source: Source
+    wanted: tuple[int, ...] = ()
+    later: int = 0
+    in_one_piece: bool = False
 
     @property
     def name(self) -> str:
         """Its own among all units of work."""
-        return self.source.id
+        return f"look-over-{self.source.id}"
 
     @property
     def pictures(self) -> int:
@@ -98,6 +107,7 @@ class Segment:
         start, stop: Its pictures; `stop` is None for a film that is decoded to its end, whatever there is.
         found: By the look over a film; None for stills.
         numbers: Frames to take; None where only decoding tells.
+        later: Number of the shard of pairs that frames wanted back later become; 0 for a part of a source.
     """
 
     source: Source
@@ -107,10 +117,13 @@ class Segment:
     stop: int | None = None
     found: Survey | None = field(default=None, repr=False)
     numbers: tuple[int, ...] | None = field(default=None, repr=False)
+    later: int = 0
 
     @property
     def name(self) -> str:
         """Its shards' file name, without suffix."""
+        if self.later:
+            return f"{self.source.id}-later-{self.later:05d}"
         return f"{self.source.id}-{self.index:05d}-of-{self.of:05d}"
 
     @property
@@ -206,6 +219,21 @@ def stills_source(root: Path, names: list[str]) -> Source:
     return Source(_id(root.resolve().name, fingerprint), root, "stills", fingerprint, {}, tuple(names))
 
 
+def cut_up(unit: LookOver, options: ExtractOptions, *, on_frames: Callable[[int], None]) -> list[Segment]:
+    """The segments that a unit leads to; see `segments_of`."""
+    source = unit.source
+    if not unit.later:
+        return segments_of(source, options, on_frames=on_frames)
+    if source.kind == "stills":
+        return [Segment(source, 0, 1, numbers=unit.wanted, later=unit.later)]
+    facts = FilmFacts.from_json(source.facts)
+    found = survey(source.path, facts, letterbox=options.letterbox, on_frames=on_frames)
+    if unit.in_one_piece:
+        found = replace(found, timeline=None)
+    stop = found.timeline.frames if found.timeline else None
+    return [Segment(source, 0, 1, stop=stop, found=found, numbers=unit.wanted, later=unit.later)]
+
+
 def segments_of(
     source: Source, options: ExtractOptions, *, on_frames: Callable[[int], None] = lambda _: None
 ) -> list[Segment]:
@@ -226,7 +254,7 @@ def segments_of(
         starts = range(0, len(source.names), STILLS_PER_SEGMENT)
         ends = [(start, min(start + STILLS_PER_SEGMENT, len(source.names))) for start in starts]
         return [Segment(source, i, len(ends), *each) for i, each in enumerate(ends)]
-    facts = FilmFacts(**source.facts)
+    facts = FilmFacts.from_json(source.facts)
     found = survey(source.path, facts, letterbox=options.letterbox, on_frames=on_frames)
     if found.timeline is None or options.inverse_telecine:
         return [Segment(source, 0, 1, found=found)]

@@ -93,14 +93,15 @@ class Sampler:
         """Samples in order; each waits for the next, which tells whether it stands between two shots."""
         before: Sample | None = None
         now: Sample | None = None
-        for after in self._measured(pictures):
+        for after in self.measured(pictures):
             if now is not None:
                 yield self._judged(before, now, after)
             before, now = now, after
         if now is not None:
             yield self._judged(before, now, None)
 
-    def _measured(self, pictures: Iterable[Picture]) -> Iterator[Sample]:
+    def measured(self, pictures: Iterable[Picture]) -> Iterator[Sample]:
+        """Samples in order, each as it stands alone, whatever the limits say of it."""
         for picture in pictures:
             image = picture.image
             view = at_fixed_width(image)  # shared: to shrink a large picture costs more than what follows

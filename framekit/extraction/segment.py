@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,6 @@ from framekit.extraction.plan import Segment, look_of
 from framekit.extraction.samples import Sample, Sampler, columns_of, held_drawings
 from framekit.extraction.shards import shard_paths
 from framekit.extraction.spent import Spent
-from framekit.files import sha256_of
 from framekit.images.crops import Crop, crop_generator, random_crops
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import encode, suffix_of
@@ -32,12 +32,22 @@ from framekit.sources.stills import group_of, still_pictures
 from framekit.sources.survey import Survey
 
 DUPLICATE = "near-duplicate"
-SMALL, EMPTY = "smaller than the crop", "no crop with content"
+SMALL, EMPTY, UNREAD = "smaller than the crop", "no crop with content", "could not be read again"
+UNCUTTABLE = (SMALL, EMPTY, UNREAD)
+"""Reasons for which a frame gives no pairs, whatever is decided of it."""
 
 
-class _Shards(NamedTuple):
-    frames: ShardWriter
-    pairs: ShardWriter
+@dataclass(frozen=True)
+class _Work:
+    segment: Segment
+    options: ExtractOptions
+    root: Path
+    tagger: Path | None
+    spent: Spent
+
+    def sampler(self) -> Sampler:
+        tagger = None if self.segment.later else self.tagger
+        return Sampler(self.options, in_time=self.segment.source.kind == "film", tagger=tagger)
 
 
 class OneSegmentOnly(FramekitError):
@@ -70,77 +80,97 @@ def extract_segment(
         OneSegmentOnly: Of a film of several segments.
         FramekitError: Nothing could be decoded.
     """
-    source, spent = segment.source, Spent()
-    if source.kind == "stills":
+    work = _Work(segment, options, root, tagger, Spent())
+    write = partial(_write_later if segment.later else _write, work)
+    if segment.source.kind == "film":
+        _go_through_film(segment, options, approach, on_frames, write)
+    else:
         decoded = Decoded(on_frames=on_frames)
-        stop = len(source.names) if segment.stop is None else segment.stop
-        pictures = still_pictures(
-            source.path, list(source.names), start=segment.start, stop=stop, decoded=decoded
-        )
-        sampler = Sampler(options, in_time=False, tagger=tagger)
-        _write(pictures, decoded, segment, options, root, sampler=sampler, spent=spent)
-        return spent
-    found = segment.found
+        write(_stills(segment, decoded), decoded, None)
+    return work.spent
+
+
+def _stills(segment: Segment, decoded: Decoded) -> Iterator[Picture]:
+    path, names = segment.source.path, list(segment.source.names)
+    if segment.numbers is None:
+        stop = len(names) if segment.stop is None else segment.stop
+        yield from still_pictures(path, names, start=segment.start, stop=stop, decoded=decoded)
+    for number in segment.numbers or ():
+        yield from still_pictures(path, names, start=number, stop=number + 1, decoded=decoded)
+
+
+def _go_through_film(
+    segment: Segment,
+    options: ExtractOptions,
+    approach: Approach,
+    on_frames: Callable[[int], None],
+    write: Callable[[Iterator[Picture], Decoded, Survey], None],
+) -> None:
+    """Write a segment of a film, anew after each surprise: each time there is less that can be one."""
+    found, source = segment.found, segment.source
     assert found is not None
-    interlaced = options.deinterlace == "on" or FilmFacts(**source.facts).interlaced
+    interlaced = options.deinterlace == "on" or FilmFacts.from_json(source.facts).interlaced
     approach = replace(approach, timeline=found.timeline, neighbours=interlaced)
     while True:
         decoded = Decoded(on_frames=on_frames)
-        pictures = _film_pictures(segment, options, found, decoded, approach)
-        sampler = Sampler(options, in_time=True, tagger=tagger)
-        film = found.as_json()
         try:
-            _write(pictures, decoded, segment, options, root, sampler=sampler, spent=spent, film=film)
-        except Surprise as surprise:  # each time there is less that can surprise
+            write(_film_pictures(segment, options, found, decoded, approach), decoded, found)
+        except Surprise as surprise:
             approach = surprise.approach
             if approach.timeline is None:
                 if segment.of > 1:
                     raise OneSegmentOnly(surprise.what, where=source.path) from None
                 found = replace(found, timeline=None, why=surprise.what)
         else:
-            return spent
+            return
 
 
 def _film_pictures(
     segment: Segment, options: ExtractOptions, found: Survey, decoded: Decoded, approach: Approach
 ) -> Iterator[Picture]:
-    path, look = segment.source.path, look_of(options, found)
-    if approach.timeline is None or segment.numbers is None:
+    path, look, numbers = segment.source.path, look_of(options, found), segment.numbers
+    if numbers is None or (approach.timeline is None and not segment.later):
         return film_pictures(path, options.sampling(), decoded=decoded, look=look, approach=approach)
-    assert segment.stop is not None
-    span = range(segment.start, segment.stop)
-    return pictures_at(path, segment.numbers, decoded=decoded, look=look, approach=approach, span=span)
+    span = None if segment.stop is None else range(segment.start, segment.stop)
+    return pictures_at(path, numbers, decoded=decoded, look=look, approach=approach, span=span)
 
 
-def _write(
-    pictures: Iterator[Picture],
-    decoded: Decoded,
-    segment: Segment,
-    options: ExtractOptions,
-    root: Path,
-    *,
-    sampler: Sampler,
-    spent: Spent,
-    film: dict[str, Any] | None = None,
-) -> None:
-    """Write the shards of a segment; `film` is what was found of a film beforehand."""
-    frames_path, pairs_path = shard_paths(root, segment.name)
+def _write(work: _Work, pictures: Iterator[Picture], decoded: Decoded, found: Survey | None) -> None:
+    """Write the shards of a segment; `found` is what was found of a film beforehand."""
+    segment, options = work.segment, work.options
+    frames_path, pairs_path = shard_paths(work.root, segment.name)
+    sampler, spent = work.sampler(), work.spent
     samples = spent.through("measure", sampler.samples(spent.through("decode", pictures)))
     with spent.on("write"), shard(frames_path, FRAMES) as frames:
         with shard(pairs_path, PAIRS) as pairs:
             for run in held_drawings(samples, options):
-                _write_run(run, segment, options, _Shards(frames, pairs), spent)
+                _write_run(run, work, frames, pairs)
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
             raise _nothing(decoded)
         facts: dict[str, Any] = {"hash": hash_name(options.hash), "decoded": decoded.frames}
         facts |= {"damaged": decoded.damaged, "damage": decoded.damage}
-        if film:
+        if found:
+            film = found.as_json()
             facts["film"] = {"decoder": decoded.decoder} | film | {"frames": film["frames"] or decoded.frames}
             facts["overlay"] = {"box": sampler.overlay.box(), "shots": sampler.overlay.shots}
-        written = {"rows": pairs.rows, "bytes": pairs_path.stat().st_size, "sha256": sha256_of(pairs_path)}
-        frames.close(facts | {"pairs": written})
+        frames.close(facts | {"pairs": pairs.written})
+
+
+def _write_later(work: _Work, pictures: Iterator[Picture], _decoded: Decoded, _found: Survey | None) -> None:
+    """Write the pairs of frames that were wanted back; why there are none of some stands in the footer."""
+    segment, spent = work.segment, work.spent
+    uncuttable = dict.fromkeys((f"{segment.source.id}:{number}" for number in segment.numbers or ()), UNREAD)
+    with spent.on("write"), shard(shard_paths(work.root, segment.name)[1], PAIRS) as pairs:
+        samples = work.sampler().measured(spent.through("decode", pictures))
+        for sample in spent.through("measure", samples):
+            with spent.on("cut and encode"):
+                reason = _cut(sample, segment, work.options, pairs)
+            del uncuttable[_frame_id(segment, sample)]
+            if reason:
+                uncuttable[_frame_id(segment, sample)] = reason
+        pairs.close({"uncuttable": uncuttable})
 
 
 def _nothing(decoded: Decoded) -> FramekitError:
@@ -152,19 +182,18 @@ def _nothing(decoded: Decoded) -> FramekitError:
     return FramekitError(f"no picture could be read{cause}", advice="leave it out")
 
 
-def _write_run(
-    run: list[Sample], segment: Segment, options: ExtractOptions, shards: _Shards, spent: Spent
-) -> None:
+def _write_run(run: list[Sample], work: _Work, frames: ShardWriter, pairs: ShardWriter) -> None:
+    segment = work.segment
     best = next((sample for sample in run if sample.image is not None), None)
     for sample in run:
         if best is not None and sample is not best and sample.reason is None:
             sample.reason, sample.duplicate_of = DUPLICATE, _frame_id(segment, best)
     if best is not None:
-        with spent.on("cut and encode"):
-            best.reason = _cut(best, segment, options, shards.pairs)
+        with work.spent.on("cut and encode"):
+            best.reason = _cut(best, segment, work.options, pairs)
         best.image = None
     for sample in run:
-        shards.frames.add(_frame_row(segment, sample))
+        frames.add(_frame_row(segment, sample))
 
 
 def _cut(sample: Sample, segment: Segment, options: ExtractOptions, pairs: ShardWriter) -> str | None:

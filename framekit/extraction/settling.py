@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from framekit.errors import FramekitError
-from framekit.extraction.deciding import UNCUTTABLE, rule_decisions
+from framekit.extraction.deciding import NOT_CUT, UNCUTTABLE, rule_decisions
+from framekit.extraction.later import without_pairs
 from framekit.extraction.splitting import write_split
 from framekit.manifest.card import card
-from framekit.manifest.decisions import locked, state, unknown_items, write_rules
+from framekit.manifest.decisions import locked, unknown_items, write_rules
 from framekit.manifest.reading import SPLIT, Manifest, read_info, read_sides
 from framekit.manifest.schema import DatasetInfo, Split
 from framekit.manifest.writing import write_info, write_text
@@ -70,16 +71,19 @@ def settle(root: Path, info: DatasetInfo, *, rules: bool = True, split_anew: boo
     ids = manifest.frames(["frame_id"])["frame_id"].to_pylist()
     dropped = Counter(manifest.dropped[id_].reason for id_ in ids if id_ in manifest.dropped)
     in_shards = sum(shard.rows for shard in info.shards if shard.path.startswith("pairs/"))
+    alone = without_pairs(manifest)
     info.totals |= {
+        "frames_to_cut": dropped[NOT_CUT] + sum(reason not in UNCUTTABLE for reason in alone.values()),
         "frames_sampled": len(ids),
         "frames_kept": len(ids) - sum(dropped.values()),
         "pairs": len(manifest),
         "pairs_left_out": in_shards - len(manifest),
         "bytes": sum(shard.bytes for shard in info.shards),
     }
+    info.dropped = dict(sorted(dropped.items()))
     write_text(root / "README.md", card(info))
     sides = manifest.sides if info.split else {}
-    return Settled(root, info, dropped, sides, list(_notes(manifest, sides)))
+    return Settled(root, info, dropped, sides, list(_notes(manifest, sides, alone)))
 
 
 def decide_again(root: Path, limits: Limits) -> Settled:
@@ -147,14 +151,14 @@ def limits_of(info: DatasetInfo) -> Limits:
     )
 
 
-def _notes(manifest: Manifest, sides: dict[str, int]) -> Iterator[str]:
+def _notes(manifest: Manifest, sides: dict[str, int], alone: dict[str, str]) -> Iterator[str]:
     if not manifest.info.finished:
         yield "the extraction is not finished: run the same framekit extract again"
     unknown = unknown_items(manifest)
     if unknown:
         named = ", ".join(unknown[:NAMED]) + (" …" if len(unknown) > NAMED else "")
         yield f"{len(unknown):,} decisions are about frames or pairs that are not here: {named}"
-    yield from _notes_on_kept(manifest)
+    yield from _notes_without_pairs(manifest, alone)
     split = manifest.info.split
     if not split:
         return
@@ -165,21 +169,12 @@ def _notes(manifest: Manifest, sides: dict[str, int]) -> Iterator[str]:
         yield f"{holds} {asked}: what stays together, {split.by}s, comes no nearer"
 
 
-def _notes_on_kept(manifest: Manifest) -> Iterator[str]:
-    """Of frames that persons keep and that have no pairs."""
-    if not manifest.info.shards:
-        return
-    kept = {item for item, word in state(manifest.root).items() if word.keep}
-    if not kept:
-        return
-    cut = set(manifest.undecided.pairs(["frame_id"])["frame_id"].to_pylist())
-    rows = manifest.frames(["frame_id", "reason"]).to_pylist()
-    reasons = [row["reason"] for row in rows if row["frame_id"] in kept - cut]
-    never = sum(reason in UNCUTTABLE for reason in reasons)
-    if len(reasons) > never:
-        yield (
-            f"{len(reasons) - never:,} frames that are to be kept have no pairs yet: "
-            "run the same framekit extract again to cut them"
-        )
+def _notes_without_pairs(manifest: Manifest, alone: dict[str, str]) -> Iterator[str]:
+    """Of frames that are wanted and that have no pairs; `alone` are those that no rule leaves out for it."""
+    never = sum(reason in UNCUTTABLE for reason in alone.values())
+    to_cut = manifest.info.totals["frames_to_cut"]
+    if to_cut:
+        wanted = f"{to_cut:,} frames that are wanted, or like one that is, have no pairs yet"
+        yield f"{wanted}: run the same framekit extract again to cut them"
     if never:
         yield f"{never:,} frames that are to be kept give no pairs: {' or '.join(UNCUTTABLE)}"

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError, printable
-from framekit.files import fingerprint_of, whole_file
+from framekit.extraction.at_hand import film_among, places_of
+from framekit.files import whole_file
 from framekit.manifest.reading import SHOTS, read_scenes
 from framekit.manifest.schema import SCENES, DatasetInfo, SourceInfo, source_of
 from framekit.sources.decoding import Look, shots_of
+from framekit.storage.paths import is_address
 from framekit.terminal.progress import Progress
 
 
@@ -52,17 +54,17 @@ def _find(source: SourceInfo, root: Path) -> Path:
     Raises:
         FramekitError: It is in neither place, or another film is.
     """
-    places = list(dict.fromkeys(folder / source.path for folder in (Path.cwd(), root.resolve().parent)))
+    places = places_of(source, root)
+    film = film_among(places, source)
+    if film is not None:
+        return film
     there = [place for place in places if place.is_file()]
-    for place in there:
-        if fingerprint_of(place) == source.fingerprint:
-            return place
     if there:
         what = f"is another film than the dataset was made from: {_listed(there)}"
     else:
         what = f"the film is not there, and its shots are not known yet; looked for {_listed(places)}"
     advice = "bring it there, or split by film or by duplicate-group"
-    if not Path(source.path).is_absolute():
+    if not is_address(source.path) and not Path(source.path).is_absolute():
         advice = f"run this in the folder that its path starts from, {advice}"
     raise FramekitError(what, where=source.path, advice=advice)
 

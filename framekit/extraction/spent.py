@@ -50,6 +50,13 @@ class Spent:
         for stage, seconds in other.seconds.items():
             self.seconds[stage] += seconds
 
+    def told(self) -> str:
+        """In words: `42.0 CPU seconds: decode 61%, measure 20%, …`."""
+        total = sum(self.seconds.values())
+        parts = sorted(self.seconds.items(), key=lambda part: -part[1])
+        shares = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in parts if seconds)
+        return f"{total:,.1f} CPU seconds: {shares}"
+
     def _count(self) -> None:
         now = time.process_time()
         if self._within:

@@ -137,6 +137,10 @@ SCENES = pa.schema(
 SOURCE_ID = r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}"
 SEGMENT_SHARD = re.compile(rf"(?P<source>{SOURCE_ID})-(?P<index>\d{{5}})-of-(?P<of>\d{{5}})")
 """Name of the shards of a segment, without suffix."""
+LATER_SHARD = re.compile(rf"(?P<source>{SOURCE_ID})-later-(?P<number>\d{{5}})")
+"""Name of a shard of pairs of frames that were wanted back later."""
+COMPACTED = re.compile(r"(?P<name>.+)-compacted-(?P<number>\d{5})")
+"""Name of the shard that took the place of the pairs shard `name`."""
 
 
 class SourceInfo(BaseModel):
@@ -192,6 +196,8 @@ class DatasetInfo(BaseModel):
     shards: list[ShardInfo] = []
     problems: list[Problem] = []
     totals: dict[str, int] = {}
+    dropped: dict[str, int] = {}  # frames left out, by reason
+    spent: dict[str, float] = {}  # CPU seconds that it took to make, by stage
     split: Split | None = None  # null where the dataset is not split
     tagger: dict[str, str] | None = None  # SHA-256 of the image tagger's files
     finished: bool = False  # false while shards are made, and after an interruption
@@ -199,6 +205,17 @@ class DatasetInfo(BaseModel):
 
 def source_of(shard: str) -> str:
     """Id of the source that a shard's rows come from, by the shard's path in the dataset."""
-    stem = shard.rpartition("/")[2].removesuffix(".parquet")
-    name = SEGMENT_SHARD.fullmatch(stem)
-    return name["source"] if name else stem
+    name = uncompacted(shard.rpartition("/")[2].removesuffix(".parquet"))
+    match = SEGMENT_SHARD.fullmatch(name) or LATER_SHARD.fullmatch(name)
+    return match["source"] if match else name
+
+
+def uncompacted(name: str) -> str:
+    """Name that a shard had when it was first written."""
+    compacted = COMPACTED.fullmatch(name)
+    return compacted["name"] if compacted else name
+
+
+def is_later(shard: str) -> bool:
+    """Whether a shard, by its path in the dataset, is of frames that were wanted back later."""
+    return LATER_SHARD.fullmatch(uncompacted(shard.rpartition("/")[2].removesuffix(".parquet"))) is not None

@@ -186,7 +186,8 @@ class FullDecode:
             yield last  # the decoder still holds frames from before the damage
 
     def _open(self) -> Any:
-        return av.open(f"file:{self.path}", metadata_errors="replace")
+        options = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+        return av.open(f"file:{self.path}", **options)
 
 
 def _sound(aspect: Any) -> Fraction | None:

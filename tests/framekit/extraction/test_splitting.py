@@ -261,7 +261,10 @@ def test_frames_that_are_kept_by_hand_and_have_no_pairs_are_told(films, tmp_path
     flat = [item for item, why in manifest.dropped.items() if why.reason == "flat"][:3]
     cut = manifest.pairs(["frame_id"])["frame_id"].to_pylist()[:1]
     decide(root, [*flat, *cut], keep=True, reason="meant", by="ada")
-    told = "3 frames that are to be kept have no pairs yet: run the same framekit extract again to cut them"
+    told = (
+        "3 frames that are wanted, or like one that is, have no pairs yet: "
+        "run the same framekit extract again to cut them"
+    )
     assert told in after_decisions(root).notes
     decide(root, flat, keep=None, reason="", by="ada")
     assert not [note for note in after_decisions(root).notes if "to be kept" in note]
@@ -274,7 +277,8 @@ def test_frames_that_are_kept_by_hand_and_can_never_be_cut_are_told(films, tmp_p
     decide(root, [frame], keep=True, reason="", by="ada")
     notes = [note for note in after_decisions(root).notes if "to be kept" in note]
     assert notes == [
-        "1 frames that are to be kept give no pairs: smaller than the crop or no crop with content"
+        "1 frames that are to be kept give no pairs: "
+        "smaller than the crop or no crop with content or could not be read again"
     ]
 
 

@@ -1,0 +1,116 @@
+"""Compacting: pairs that are left out are taken out of the shards, for readers that know no decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framekit.extraction.opening import alone
+from framekit.extraction.settling import DATASET_LOCK, settle
+from framekit.extraction.shards import Shards, footer_of
+from framekit.files import sha256_of
+from framekit.manifest.decisions import locked
+from framekit.manifest.reading import Manifest, read_info
+from framekit.manifest.schema import COMPACTED, PAIRS, DatasetInfo, ShardInfo, uncompacted
+from framekit.manifest.tables import open_table
+from framekit.manifest.writing import shard, write_info
+from framekit.terminal.progress import Progress
+
+
+@dataclass
+class Compacted:
+    """What was taken out of a dataset.
+
+    Attributes:
+        root: Its folder.
+        info: Its dataset.json.
+        pairs: How many.
+        shards: Shards that were written anew.
+        bytes: By how many it is smaller.
+    """
+
+    root: Path
+    info: DatasetInfo
+    pairs: int = 0
+    shards: int = 0
+    bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        taken_out = {"pairs": self.pairs, "shards": self.shards, "bytes": self.bytes}
+        return {"dataset": str(self.root), "totals": self.info.totals, "taken_out": taken_out}
+
+
+def compact(root: Path) -> Compacted:
+    """Write the shards of the dataset in folder `root` anew without the pairs that decisions leave out.
+
+    Rows of frames stay, and so do decisions: a frame that is wanted back is cut anew by the next extraction.
+    New shards stand beside the old ones until dataset.json names them, so that a reader has either all the
+    old ones or all the new ones.
+
+    Raises:
+        CommandError: There is no dataset.
+        FramekitError: A shard is damaged, or another run is at work on the dataset.
+    """
+    read_info(root)
+    with alone(root), locked(root, DATASET_LOCK):
+        info = read_info(root)
+        _clear(root, info)
+        manifest, done = Manifest(root, info), Compacted(root, info)
+        left_out = {path: kept for path, kept in manifest.kept.items() if len(kept) < _rows(info, path)}
+        with Progress("compact", total=len(left_out), unit="shards") as progress:
+            stand_ins = {}
+            for path, kept in left_out.items():
+                stand_ins[path] = _without_others(root, path, kept)
+                progress.advance()
+        for old in [shard for shard in info.shards if shard.path in stand_ins]:
+            new = stand_ins[old.path]
+            done.pairs += old.rows - new.rows
+            done.bytes += old.bytes - new.bytes
+            done.shards += 1
+        if stand_ins:
+            info.shards = [stand_ins.get(shard.path, shard) for shard in info.shards]
+            settle(root, info)
+            write_info(root, info)
+            _clear(root, info)
+    return done
+
+
+def _clear(root: Path, info: DatasetInfo) -> None:
+    for path in Shards(root, info.shards).superseded():
+        path.unlink(missing_ok=True)
+
+
+def _rows(info: DatasetInfo, path: str) -> int:
+    return next(shard.rows for shard in info.shards if shard.path == path)
+
+
+def _without_others(root: Path, path: str, kept: np.ndarray) -> ShardInfo:
+    """Write the rows at positions `kept` of a shard of pairs to a new shard."""
+    stem = Path(path).stem
+    before = COMPACTED.fullmatch(stem)
+    number = int(before["number"]) + 1 if before else 1
+    new = root / "pairs" / f"{uncompacted(stem)}-compacted-{number:05d}.parquet"
+    with shard(new, PAIRS) as writer:
+        for row in _rows_at(root / path, kept):
+            writer.add(row)
+        writer.close(footer_of(root / path))
+    return ShardInfo(
+        path=f"pairs/{new.name}", rows=len(kept), bytes=new.stat().st_size, sha256=sha256_of(new)
+    )
+
+
+def _rows_at(path: Path, kept: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Rows of a shard at rising positions, one row group in memory at a time."""
+    with open_table(path) as file:
+        start = 0
+        for group in range(file.metadata.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            inside = kept[np.searchsorted(kept, start) : np.searchsorted(kept, stop)] - start
+            if len(inside):
+                yield from file.read_row_group(group).take(inside).to_pylist()
+            start = stop

@@ -10,7 +10,7 @@ from cartoongan.options import StylizeOptions, TrainOptions
 from framekit import __version__
 from framekit.errors import printable
 from framekit.terminal.commands import Program, say
-from framekit.terminal.flags import flags_of
+from framekit.terminal.flags import Place, flags_of
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,9 +26,9 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--cartoons", required=True, type=click.Path(path_type=Path), help="Dataset with smoothed pairs."
+    "--cartoons", required=True, type=Place(), help="Dataset with smoothed pairs."
 )
-@click.option("--photos", required=True, type=click.Path(path_type=Path), help="Dataset of photos.")
+@click.option("--photos", required=True, type=Place(), help="Dataset of photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make or resume.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run folder.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, train nothing.")

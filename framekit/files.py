@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from framekit.storage.paths import RemotePath
 
 WINDOW = 1 << 20  # bytes
 UNFINISHED = ".framekit-*.tmp"
@@ -15,7 +19,17 @@ UNFINISHED = ".framekit-*.tmp"
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it takes its place when the block ends well."""
+    """Give a temporary path to write to, on a local disk; it takes `path`'s place when the block ends well.
+
+    It lies beside `path`. What is to go into a store lies in the system's folder for temporary files and is
+    put there in one piece.
+    """
+    if isinstance(path, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="framekit-") as folder:
+            local = Path(folder) / path.name
+            yield local
+            path.upload(local)
+        return
     # A digest, not the name itself: names may be as long as the file system allows.
     short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
     temporary = path.with_name(f".framekit-{short}.{os.getpid()}.tmp")
@@ -31,8 +45,18 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def clear_unfinished(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder`, not below it."""
+    if isinstance(folder, RemotePath):
+        return  # stores hold whole files only
     for remains in folder.glob(UNFINISHED):
         remains.unlink(missing_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that it holds."""
+    if isinstance(folder, RemotePath):
+        folder.remove_below()
+    else:
+        shutil.rmtree(folder)
 
 
 def _sync(path: Path) -> None:

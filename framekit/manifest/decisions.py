@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest.schema import DECISIONS
+from framekit.manifest.tables import read_table
 from framekit.manifest.writing import write_decisions
+from framekit.storage import locks
 
 if TYPE_CHECKING:
     from framekit.manifest.reading import Manifest
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 NAME = "decisions.parquet"
 LOCK = NAME + ".lock"
 """Held while decisions are read, changed and put back; the file stays, the lock ends with its process."""
-PATIENCE = 30.0
+PATIENCE = locks.PATIENCE
 """Seconds to wait for others who write decisions."""
+LockedError = locks.LockedError
 RULE = "rule:"
 SHOWN = 3
 """Unknown ids that an error names."""
@@ -190,31 +192,20 @@ def by_people(root: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def locked(root: Path, name: str = LOCK) -> Iterator[None]:
+def locked(root: Path, name: str = LOCK, *, patience: float | None = None) -> Iterator[None]:
     """Keep everybody else from writing decisions in folder `root`; readers need no lock.
 
     Args:
         root: The dataset's folder.
         name: Of the lock's file, for what else is read, changed and put back.
+        patience: Seconds to wait for others; `PATIENCE` by default.
 
     Raises:
-        FramekitError: Somebody else holds it for too long, or the folder cannot be written to.
+        LockedError: Somebody else holds it for too long.
+        FramekitError: The folder cannot be written to.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(root / name)
-    try:
-        lock.acquire(timeout=PATIENCE, poll_interval=0.01)
-    except Timeout:
-        what = f"another process has held this lock for {PATIENCE:g} seconds"
-        advice = "wait until it is done, or end it, and try again"
-        raise FramekitError(what, where=root / name, advice=advice) from None
-    except OSError as error:
-        raise FramekitError(f"cannot be locked ({error.strerror})", where=root / name) from error
-    try:
+    with locks.locked(root / name, patience=PATIENCE if patience is None else patience):
         yield
-    finally:
-        lock.release()
 
 
 def _of_people(root: Path) -> list[pa.Table]:
@@ -235,7 +226,7 @@ def _rows(table: pa.Table) -> Iterator[Decision]:
 def _read(root: Path) -> pa.Table:
     path = root / NAME
     try:
-        table = pq.read_table(path, partitioning=None).select(DECISIONS.names).cast(DECISIONS)
+        table = read_table(path).select(DECISIONS.names).cast(DECISIONS)
         if table["item"].null_count or table["by"].null_count:
             raise ValueError("rows without an item, or without who decided")
         return table

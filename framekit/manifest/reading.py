@@ -22,13 +22,17 @@ from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.loading import WINDOW, PairStream, Share
 from framekit.manifest.schema import FRAMES, PAIRS, SCENES, SCHEMA_VERSION, SPLITS, DatasetInfo, source_of
+from framekit.manifest.tables import open_table, read_table
+from framekit.storage.paths import path_of
 from framekit.validating import validated
 
 _VERIFY = "see what else is damaged with: framekit verify"
 CACHED_ROW_GROUPS = 32
 """Row groups (of about 2 MB) that a PairReader keeps."""
-OPEN_SHARDS = 32
-"""Files that a PairReader keeps open."""
+OPEN_SHARDS = 256
+"""Files that a PairReader keeps open for random access; a footer takes about 30 kB for each row group."""
+OPEN_IN_ORDER = 32
+"""Files that it keeps open while it reads row group after row group, where each seldom comes twice."""
 ROWS_AT_ONCE = 65_536
 """Rows that are read together where no picture is."""
 SPLIT = "split.parquet"
@@ -143,6 +147,11 @@ class Manifest:
         whole.dropped = {}  # in its cache: decisions are not even read
         return whole
 
+    @property
+    def kept(self) -> Mapping[str, np.ndarray]:
+        """Path of each shard of pairs → (N,) int64, rising: the rows in it that decisions and the view leave in."""
+        return self._kept
+
     @cached_property
     def split(self) -> pa.Table:
         """`frame_id` and `split` of every frame, in the order of `frames()`.
@@ -221,8 +230,12 @@ class Manifest:
         return found
 
     def unknown(self, items: Iterable[str]) -> list[str]:
-        """Those of `items` that are no frame_id and no pair_id of the dataset, left out or not."""
-        left = dict.fromkeys(items)
+        """Those of `items` that are no frame_id and no pair_id of the dataset, left out or not.
+
+        A pair that its frame would have were it cut again, after compacting or later, is no unknown one.
+        """
+        frame_of = {item: self.frame_of(item) for item in items}
+        left = dict.fromkeys([*frame_of, *frame_of.values()])
         sources = {item.rpartition(":")[0] for item in left}
 
         def elsewhere(path: str) -> bool:
@@ -236,7 +249,13 @@ class Manifest:
             for column in self._read(path, columns).columns:
                 for id_ in column.to_pylist():
                     left.pop(id_, None)
-        return list(left)
+        return [item for item, frame in frame_of.items() if item in left and frame in left]
+
+    def frame_of(self, item: str) -> str:
+        """The frame_id in a pair_id with an index that crops can have; anything else as it is."""
+        frame, _, index = item.rpartition("#")
+        crops = int(self.info.options.get("crops_per_frame", 0))
+        return frame if index.isascii() and index.isdigit() and int(index) < crops else item
 
     @cached_property
     def dropped(self) -> dict[str, Dropped]:
@@ -398,7 +417,7 @@ class Manifest:
     ) -> Iterator[pa.RecordBatch]:
         """The rows at positions `rows` of a shard, in order; row groups without any are not read."""
         try:
-            file = pq.ParquetFile(self.root / path)
+            file = open_table(self.root / path)
             stays = np.full(file.metadata.num_rows, rows is None)
             stays[[] if rows is None else rows] = True
             parts = [stays[slice(*ends)] for ends in pairwise(_starts(file))]
@@ -435,7 +454,7 @@ class Manifest:
     def _read(self, path: str, names: list[str]) -> pa.Table:
         try:
             # Half of what pq.read_table takes where row groups are many.
-            with pq.ParquetFile(self.root / path) as file:
+            with open_table(self.root / path) as file:
                 return file.read(names).select(names).replace_schema_metadata(None)
         except (OSError, KeyError, pa.ArrowException) as error:
             raise _damaged(self.root / path, error) from error
@@ -511,7 +530,8 @@ class PairReader(Sequence[Pair]):
         ends = [np.empty(0, np.int64)]
         for shard, (start, stop) in enumerate(pairwise([0, *self._ends.tolist()])):
             if start < stop:
-                inside = np.searchsorted(self._rows[start:stop], [*self._file(shard)[1][1:], 2**62])
+                starts = self._file(shard, OPEN_IN_ORDER)[1]
+                inside = np.searchsorted(self._rows[start:stop], [*starts[1:], 2**62])
                 ends.append(start + np.unique(inside[inside > 0]))
         return np.concatenate(ends)
 
@@ -536,15 +556,16 @@ class PairReader(Sequence[Pair]):
             where = f"{self._root}: {column} of {pair_id}"
             raise ManifestError(error.what, where=where, advice=_VERIFY) from None
 
-    def _file(self, shard: int) -> tuple[pq.ParquetFile, np.ndarray]:
+    def _file(self, shard: int, most: int = OPEN_SHARDS) -> tuple[pq.ParquetFile, np.ndarray]:
+        """A shard, and the rows at which its row groups begin; of open ones the last `most` stay open."""
         path = self._paths[shard]
         if path not in self._files:
             try:
-                file = pq.ParquetFile(self._root / path)
+                file = open_table(self._root / path)
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(self._root / path, error) from error
             self._files[path] = file, _starts(file)[:-1]
-            if len(self._files) > OPEN_SHARDS:
+            while len(self._files) > most:
                 self._files.popitem(last=False)[1][0].close()
         self._files.move_to_end(path)
         return self._files[path]
@@ -562,7 +583,7 @@ class PairReader(Sequence[Pair]):
     def _picked(self, run: int, rows: Sequence[int]) -> _RowGroup:
         """The pairs at `rows` of a shard, all in one row group, number `run` of those that have any."""
         shard, _ = self._located(int(self._group_ends[run]) - 1)
-        starts = self._file(shard)[1]
+        starts = self._file(shard, OPEN_IN_ORDER)[1]
         group = int(np.searchsorted(starts, rows[0], side="right")) - 1
         table = self._read(shard, group)
         if len(rows) < table.num_rows:
@@ -611,12 +632,12 @@ def _encoded(table: pa.Table, column: str) -> list[np.ndarray | None]:
 
 
 def open_manifest(path: str | Path) -> Manifest:
-    """Open the dataset in folder `path`.
+    """Open the dataset in folder `path`, which may be an address, as `s3://bucket/dataset`.
 
     Raises:
         ManifestError: There is no dataset, it is damaged, or another schema version wrote it.
     """
-    root = Path(path)
+    root = path_of(path)
     return Manifest(root, read_info(root))
 
 
@@ -691,7 +712,7 @@ def read_split(path: Path) -> pa.Table | None:
         ManifestError: It cannot be read.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = read_table(path)
         # An earlier framekit kept only where frames stand.
         assigned = "assigned" if "assigned" in table.column_names else "split"
         columns = [table[name].cast(pa.string()) for name in ("frame_id", "split", assigned)]
@@ -720,7 +741,7 @@ def read_scenes(path: Path) -> pa.Table:
         ManifestError: It cannot be read.
     """
     try:
-        return pq.read_table(path, partitioning=None).select(SCENES.names).cast(SCENES)
+        return read_table(path).select(SCENES.names).cast(SCENES)
     except FileNotFoundError:
         return SCENES.empty_table()
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:

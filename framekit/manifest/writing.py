@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from framekit.files import whole_file, write_text
+from framekit.files import sha256_of, whole_file, write_text
 from framekit.manifest.schema import DECISIONS, DatasetInfo
 
 ROW_GROUP_BYTES = 2_000_000
@@ -26,6 +26,10 @@ class ShardWriter:
     Args:
         path: Where the shard will stand once whole.
         schema: `schema.FRAMES` or `schema.PAIRS`.
+
+    Attributes:
+        rows: How many were added.
+        written: After `shard`: `rows`, `bytes` and `sha256` of the file, as it was before it went anywhere.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -45,6 +49,7 @@ class ShardWriter:
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self.rows = 0
+        self.written: dict[str, Any] = {}
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one row; rows reach the disk a row group at a time."""
@@ -86,8 +91,11 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 def shard(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
     """Open a shard for writing; it appears under `path` only when the block ends well and it was closed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary, ShardWriter(temporary, schema) as writer:
-        yield writer
+    with whole_file(path) as temporary:
+        with ShardWriter(temporary, schema) as writer:
+            yield writer
+        size = temporary.stat().st_size
+        writer.written = {"rows": writer.rows, "bytes": size, "sha256": sha256_of(temporary)}
 
 
 def write_decisions(root: Path, rows: pa.Table | list[dict[str, Any]]) -> None:

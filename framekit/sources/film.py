@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framekit.errors import CommandError, FramekitError
 from framekit.sources.picture import matrix_of, quarter_turns, square_size
+from framekit.storage.paths import RemotePath
+from framekit.storage.ranges import RangeFile
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -71,6 +73,15 @@ class FilmFacts:
         """Average frames per second; None when unknown."""
         return Fraction(self.frame_rate) if self.frame_rate else None
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> FilmFacts:
+        """The facts among what `as_json` gave, and perhaps more.
+
+        Raises:
+            KeyError: One is missing.
+        """
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
+
     def as_json(self) -> dict[str, Any]:
         """The facts as plain JSON values."""
         return asdict(self) | {"coded_size": list(self.coded_size)}
@@ -95,12 +106,66 @@ def open_film(
     Raises:
         FramekitError: It is not there, is no film, has no video stream, or claims an absurd size.
     """
-    with _open_container(path, hwaccel) as container:
+    with _read_through(path) as file, _open_container(path, file, hwaccel) as container:
         stream = _main_video_stream(container, path)
         stream.thread_type = "FRAME" if threads > 1 else "NONE"
         stream.codec_context.thread_count = threads
         stream.codec_context.options = _decoder_options(stream.codec_context.name, strict=strict)
         yield container, stream
+
+
+class _RemoteFilm:
+    """A remote film as PyAV reads it.
+
+    FFmpeg takes any error for the end of the film, or for damage. So what went wrong is kept for whoever
+    opened it, and from there on nothing more comes.
+
+    Attributes:
+        name: As that of a local film: FFmpeg looks at its suffix.
+        fault: What went wrong, if anything did.
+    """
+
+    def __init__(self, file: RangeFile, name: str) -> None:
+        self._file, self.name = file, f"file:{name}"
+        self.fault: BaseException | None = None
+
+    def read(self, size: int) -> bytes:
+        if self.fault is not None:
+            return b""
+        try:
+            return self._file.read(size)
+        except BaseException as error:  # Ctrl-C too: it would be lost inside FFmpeg
+            self.fault = error
+            return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@contextmanager
+def _read_through(path: Path) -> Iterator[_RemoteFilm | None]:
+    """What a remote film is read through; None for a local one, which FFmpeg reads itself.
+
+    Raises:
+        FramekitError: It is not there, or something of it could not be had, whatever came of that.
+    """
+    try:
+        file = _RemoteFilm(RangeFile(path), path.name) if isinstance(path, RemotePath) else None
+    except FileNotFoundError:
+        raise FramekitError("no such file", where=path) from None
+    try:
+        yield file
+    except GeneratorExit:
+        raise
+    except Exception:
+        if file is not None and file.fault is not None:
+            raise file.fault from None
+        raise
+    if file is not None and file.fault is not None:
+        raise file.fault
 
 
 def _decoder_options(codec: str, *, strict: bool) -> dict[str, str]:
@@ -123,7 +188,7 @@ def check_device(hwaccel: str | None) -> None:
         raise CommandError(f"--hwaccel {hwaccel} is no kind of device", advice=f"one of {', '.join(known)}")
 
 
-def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
+def _open_container(path: Path, file: _RemoteFilm | None, hwaccel: str | None) -> InputContainer:
     import av
     import av.error
     from av.codec.hwaccel import HWAccel
@@ -131,7 +196,7 @@ def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
     # Our own line says what is wrong, once. At any level but None, PyAV takes the GIL for each line that
     # FFmpeg logs, and locks up when a decoder with threads is let go.
     av.logging.set_level(None)
-    if not path.exists():
+    if file is None and not path.exists():
         raise FramekitError("no such file", where=path)
     # Tags in broken UTF-8 must not stop a film; from PyAV 19 on they never do.
     options: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -139,12 +204,14 @@ def _open_container(path: Path, hwaccel: str | None) -> InputContainer:
     options["timeout"] = (PATIENCE, PATIENCE)
     options["container_options"] = {"format_whitelist": ",".join(sorted(av.formats_available - OTHER_FILES))}
     # The file: prefix keeps FFmpeg from taking a colon in a name for a protocol.
-    name = f"file:{path}"
+    name = file or f"file:{path}"
     if hwaccel is not None:
         with suppress(
             av.error.FFmpegError, ValueError
         ):  # the device; what is wrong with the film shows below
             return av.open(name, hwaccel=HWAccel(hwaccel), **options)
+    if file is not None:
+        file.seek(0)
     try:
         return av.open(name, **options)
     except (av.error.FFmpegError, ValueError) as error:

@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from framekit.errors import CommandError
 from framekit.sources.stills import IMAGE_SUFFIXES
+from framekit.storage.paths import WEB, RemotePath, is_remote, path_of
 
 FILM_SUFFIXES = frozenset(
     ".264 .265 .3gp .asf .avi .divx .f4v .flv .gif .h264 .hevc .ivf .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg "
@@ -37,18 +39,23 @@ class Found:
 
 
 def find_sources(words: Sequence[str]) -> Found:
-    """Look up files, folders (searched through) and globs.
+    """Look up files, folders (searched through), globs, and addresses of these, as `s3://bucket/films`.
 
     A folder that holds films anywhere gives its films; a folder that holds pictures only is one source of
     stills. A file named outright is taken whatever its suffix.
 
     Raises:
         CommandError: Something isn't there, or nothing of it is a film or a picture.
+        FramekitError: What is at an address cannot be reached.
     """
     found = Found()
     for word in words:
         if not word:
             raise CommandError("an empty name stands for no file or folder")
+        if is_remote(path_of(word)):
+            _add_remote(word, cast(RemotePath, path_of(word)), found)
+            continue
+        word = str(path_of(word))  # noqa: PLW2901 - file:// is local
         outright = os.path.lexists(word)
         for path in [Path(word)] if outright else _matches(word):
             if path.is_dir():
@@ -64,7 +71,7 @@ def find_sources(words: Sequence[str]) -> Found:
     if not found.films and not found.stills:
         raise CommandError(
             "neither films nor pictures here",
-            where=", ".join(words),
+            where=", ".join(str(path_of(word)) for word in words),
             advice="name films, or a folder that holds films or pictures",
         )
     found.films = list(dict.fromkeys(found.films))
@@ -80,14 +87,38 @@ def _matches(word: str) -> list[Path]:
     return matches
 
 
+def _add_remote(word: str, path: RemotePath, found: Found) -> None:
+    """Look up one address: a film, a folder, or where folders can be listed a glob."""
+    try:
+        places = {path: path.info()["type"] == "directory"}
+        outright = True
+    except FileNotFoundError:
+        places, outright = path.matching() if any(sign in word for sign in "*?[") else {}, False
+    if not places:
+        raise CommandError("no such file or folder", where=path, advice="check the spelling")
+    for place, is_folder in places.items():
+        if is_folder:
+            _search(cast(Path, place), found)
+        elif place.suffix.lower() in IMAGE_SUFFIXES:
+            if place.store.protocol in WEB:
+                raise CommandError(
+                    "pictures are not taken from web servers", where=place, advice="download it"
+                )
+            found.stills.setdefault(cast(Path, place.parent), []).append(place.name)
+        elif outright or place.suffix.lower() in FILM_SUFFIXES:
+            found.films.append(cast(Path, place))
+        else:
+            found.ignored += 1
+
+
 def _search(folder: Path, found: Found) -> None:
     films, pictures, others = [], [], 0
-    for path in _files_below(folder):
+    for name, path in _files_below(folder):
         suffix = path.suffix.lower()
         if suffix in FILM_SUFFIXES:
             films.append(path)
         elif suffix in IMAGE_SUFFIXES:
-            pictures.append(path.relative_to(folder).as_posix())
+            pictures.append(name)
         else:
             others += 1
     if not films and not pictures:
@@ -100,12 +131,20 @@ def _search(folder: Path, found: Found) -> None:
         found.stills.setdefault(folder, []).extend(pictures)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every file below `folder` in a fixed order, without hidden ones; links to folders are not followed."""
+def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file below `folder` in a fixed order, with its name there; without hidden ones.
+
+    Links to folders are not followed.
+    """
+    if isinstance(folder, RemotePath):
+        for name in folder.names_below():
+            if not any(part.startswith(".") for part in name.split("/")):
+                yield name, cast(Path, folder / name)
+        return
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(here) / name
             # Broken links are given too, to be reported; pipes and devices would never end.
             if not name.startswith(".") and (path.is_file() or not path.exists()):
-                yield path
+                yield path.relative_to(folder).as_posix(), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from framekit.errors import FramekitError, printable
 from framekit.sources.decoding import Picture, Place
 from framekit.sources.frames import Decoded
+from framekit.storage.paths import RemotePath
+from framekit.storage.patience import RemoteError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,8 +41,10 @@ def read_still(path: Path) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
+    # Outside: a network that fails says nothing of the picture.
+    file = io.BytesIO(path.read_bytes()) if isinstance(path, RemotePath) else path
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
             return _as_rgb(ImageOps.exif_transpose(image))
     except MemoryError:
         raise
@@ -78,6 +83,8 @@ def still_pictures(
     for number in range(start, min(stop, len(names))):
         try:
             image = read_still(root / names[number])
+        except RemoteError:
+            raise
         except FramekitError as error:
             decoded.add_damage(f"{printable(names[number])}: {error.what}")
         else:

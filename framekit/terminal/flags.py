@@ -13,9 +13,23 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from framekit.storage.paths import is_address, path_of
 from framekit.validating import validated
 
 UNSET: Any = None
+
+
+class Place(click.Path):
+    """A path on this machine, or an address, as `s3://bucket/dataset`; see `framekit.storage.paths`."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `Path`, or what serves as one."""
+        if isinstance(value, str) and is_address(value):
+            return path_of(value)
+        return super().convert(value, param, ctx)
 
 
 def flags_of(

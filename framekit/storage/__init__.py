@@ -1,0 +1,1 @@
+"""Files, local or at any address that fsspec knows."""

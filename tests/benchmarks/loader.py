@@ -2,18 +2,21 @@
 
     python -m tests.benchmarks.loader [--rows 100000] [--rounds 5] [--json]
 
-What is compared, in CPU seconds (user and system, all threads), median of the rounds; each round takes the
-pairs of another block of the stream, and all ways the same ones in the same order:
+What is compared, in CPU seconds (user and system, all threads), median of the rounds. Each round has a
+process of its own and takes the pairs of another block of the stream, all ways the same ones in the same
+order, by turns:
 
 - bare: `cv2.imdecode(…, cv2.IMREAD_COLOR)` of both halves, from bytes that lie in memory, and no more.
-- stream: `manifest.stream()`, a whole block, its reading from disk included.
-- folder, cv2 and PIL: a plain torch `Dataset` over files, in a `DataLoader` without workers. These are a few
-  hundred files only, so all are in the system's file cache; and they give pictures, no ids.
+- stream: `manifest.stream()`, a whole block, from the system's file cache, where the folders lie too.
+- stream, from disk: the same before that, alone, after the system was asked to forget the files. What the
+  disk takes of the CPU is in it.
+- folder, cv2 and PIL: a plain torch `Dataset` over files, in a `DataLoader` without workers. These are a
+  few hundred files only, and they give pictures, no ids.
 
 Beside them: the time to the first batch of 8, random access by id, and the most memory of a stream over a
-dataset and over an eighth of it. Every measurement has a process of its own. Pairs are 256 × 256 crops of the
-films that FRAMEKIT_TEST_DATA names, and of one that is drawn where there are none, repeated until there are
-rows enough: 11 GB for 100,000, in a folder of the system's temporary ones that stays for the next run.
+dataset and over an eighth of it. Pairs are 256 × 256 crops of the films that FRAMEKIT_TEST_DATA names, and
+of one that is drawn where there are none, repeated until there are rows enough: 11 GB for 100,000, in a
+folder of the system's temporary ones that stays for the next run.
 """
 
 import argparse
@@ -23,20 +26,28 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import NamedTuple
 
 from tests.benchmarks.decode import REAL_FILMS, RSS_UNIT, cached, draw, in_a_process, machine, note
 
-ROWS, ROUNDS, SHARDS, BATCH, LOOKUPS = 100_000, 5, 8, 8, 200
+ROWS, ROUNDS, FILMS, BATCH, LOOKUPS = 100_000, 5, 8, 8, 200
+SHARD_ROWS = 320
+"""What a segment of 4,000 frames gives at four crops of every 50th."""
 EVERY = 20
 """Frames between two that are sampled."""
 
-BARE, STREAM = "cv2.imdecode, bytes in memory", "framekit stream"
+TURN = 50
+"""Pairs that one way gives before the next one's turn."""
+
+BARE, STREAM, FROM_DISK = "cv2.imdecode, bytes in memory", "framekit stream", "framekit stream, from disk"
 FOLDER_CV2, FOLDER_PIL = "folder of PNGs, cv2", "folder of PNGs, PIL"
+NAMES = BARE, STREAM, FROM_DISK, FOLDER_CV2, FOLDER_PIL
 
 
 class Places(NamedTuple):
@@ -92,35 +103,43 @@ def make_dataset(files: Path, rows: int, folder: str) -> None:
         }
         for number in range(count)
     ]
-    for film in range(SHARDS):
-        note(f"film {film + 1} of {SHARDS}")
+    for film in range(FILMS):
+        note(f"film {film + 1} of {FILMS}")
         source = f"film-{film:08x}"
-        with shard(Path(folder) / f"pairs/{source}-0000.parquet", PAIRS) as writer:
-            for row in range(rows // SHARDS):
-                ids = {"pair_id": f"{source}:{row}#0", "frame_id": f"{source}:{row}", "source": source}
-                writer.add(dict.fromkeys(PAIRS.names) | ids | {"frame_number": row} | crops[row % count])
-            writer.close({})
+        for number, start in enumerate(range(0, rows // FILMS, SHARD_ROWS)):
+            with shard(Path(folder) / f"pairs/{source}-{number:04}.parquet", PAIRS) as writer:
+                for row in range(start, min(start + SHARD_ROWS, rows // FILMS)):
+                    ids = {"pair_id": f"{source}:{row}#0", "frame_id": f"{source}:{row}", "source": source}
+                    writer.add(dict.fromkeys(PAIRS.names) | ids | {"frame_number": row} | crops[row % count])
+                writer.close({})
     write_rules(Path(folder), [])
-    describe(Path(folder), rows // SHARDS)
+    describe(Path(folder))
 
 
-def make_eighth(whole: Path, rows: int, folder: str) -> None:
-    """The first film alone, as a link to the same file."""
+def make_eighth(whole: Path, folder: str) -> None:
+    """The first film alone, as links to the same files."""
     from framekit.manifest.decisions import write_rules
 
-    shard = min((whole / "pairs").iterdir())
     (Path(folder) / "pairs").mkdir(parents=True)
-    os.link(shard, Path(folder) / "pairs" / shard.name)
+    for shard in (whole / "pairs").glob("film-00000000-*"):
+        os.link(shard, Path(folder) / "pairs" / shard.name)
     write_rules(Path(folder), [])
-    describe(Path(folder), rows // SHARDS)
+    describe(Path(folder))
 
 
-def describe(root: Path, rows: int) -> None:
+def describe(root: Path) -> None:
+    import pyarrow.parquet as pq
+
     from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo, ShardInfo
     from framekit.manifest.writing import write_info
 
     shards = [
-        ShardInfo(path=f"pairs/{path.name}", rows=rows, bytes=path.stat().st_size, sha256="0" * 64)
+        ShardInfo(
+            path=f"pairs/{path.name}",
+            rows=pq.read_metadata(path).num_rows,
+            bytes=path.stat().st_size,
+            sha256="0" * 64,
+        )
         for path in sorted((root / "pairs").iterdir())
     ]
     info = DatasetInfo(schema_version=SCHEMA_VERSION, framekit_version="0", options={}, shards=shards)
@@ -140,39 +159,20 @@ def block(whole: str, files: str, number: int) -> tuple[list[str], list[int]]:
     return ids, [int(id_.split(":")[1].split("#")[0]) % count for id_ in ids]
 
 
-# Ways: CPU milliseconds of a pair -------------------------------------------------------------------------
+# Ways: each gives pair after pair ---------------------------------------------------------------------------
 
 
-def bare(places: Places, number: int) -> float:
+def bare(places: Places, crops: list[int]) -> Iterator[object]:
     import cv2
     import numpy as np
 
-    _, crops = block(places.whole, places.files, number)
-    data = [path.read_bytes() for crop in crops for path in paths(places.files, crop)]
-
-    def work() -> None:
-        for encoded in data:
-            cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-
-    return per_pair(work, len(crops))
+    data = [[path.read_bytes() for path in paths(places.files, crop)] for crop in crops]
+    return (
+        [cv2.imdecode(np.frombuffer(half, np.uint8), cv2.IMREAD_COLOR) for half in halves] for halves in data
+    )
 
 
-def stream(places: Places, number: int) -> float:
-    import framekit.manifest
-
-    ids, _ = block(places.whole, places.files, number)
-    pairs = framekit.manifest.open(places.whole).stream(epoch=number)
-    seen: list[str] = []
-
-    def work() -> None:
-        seen.extend(pair.pair_id for pair in itertools.islice(pairs, len(ids)))
-
-    taken = per_pair(work, len(ids))
-    assert seen == ids
-    return taken
-
-
-def folder(places: Places, number: int, *, by: str) -> float:
+def folder(places: Places, crops: list[int], *, by: str) -> Iterator[object]:
     import cv2
     import numpy as np
     from PIL import Image
@@ -191,24 +191,55 @@ def folder(places: Places, number: int, *, by: str) -> float:
         def __getitem__(self, crop: int) -> list[np.ndarray]:
             return [read(path) for path in paths(places.files, crop)]
 
-    _, crops = block(places.whole, places.files, number)
-    loader = DataLoader(Folder(), batch_size=None, sampler=crops, collate_fn=lambda pair: pair)
-
-    def work() -> None:
-        for _ in loader:
-            pass
-
-    return per_pair(work, len(crops))
+    return iter(DataLoader(Folder(), batch_size=None, sampler=crops, collate_fn=lambda pair: pair))
 
 
 def paths(files: str, crop: int) -> tuple[Path, Path]:
     return Path(files) / f"{crop}.png", Path(files) / f"{crop}-smoothed.png"
 
 
-def per_pair(work: Callable[[], None], pairs: int) -> float:
-    before = time.process_time()
-    work()
-    return (time.process_time() - before) / pairs * 1e3
+def in_turns(places: Places, number: int) -> dict[str, float]:
+    """CPU milliseconds of a pair each way, over the first block of epoch `number`."""
+    import framekit.manifest
+
+    ids, crops = block(places.whole, places.files, number)
+    stream = framekit.manifest.open(places.whole).stream(epoch=number)
+    forget(places.whole)
+    from_disk = {FROM_DISK: islice(iter(stream), len(ids))}
+    spent = turns(from_disk, len(ids))
+    stream.seek(number)
+    seen: list[str] = []
+    ways = {
+        BARE: bare(places, crops),
+        STREAM: (seen.append(pair.pair_id) for pair in stream),
+        FOLDER_CV2: folder(places, crops, by="cv2"),
+        FOLDER_PIL: folder(places, crops, by="PIL"),
+    }
+    spent |= turns(ways, len(ids))
+    assert seen == ids
+    return {name: spent[name] / len(ids) * 1e3 for name in NAMES}
+
+
+def forget(root: str) -> None:
+    """Ask the system to drop a dataset's shards from its file cache."""
+    for path in Path(root, "pairs").iterdir():
+        if hasattr(os, "posix_fadvise"):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def turns(ways: dict[str, Iterator[object]], pairs: int) -> dict[str, float]:
+    """CPU seconds that each way takes for `pairs` pairs.
+
+    `TURN` at a time, so that what else the machine does strikes all alike.
+    """
+    spent = dict.fromkeys(ways, 0.0)
+    for pair in range(0, pairs, TURN):
+        for name, way in ways.items():
+            before = time.process_time()
+            deque(islice(way, min(TURN, pairs - pair)), maxlen=0)
+            spent[name] += time.process_time() - before
+    return spent
 
 
 # Beside them ----------------------------------------------------------------------------------------------
@@ -222,7 +253,7 @@ def first_batch(whole: str) -> tuple[float, float, float]:
 
     opened, cpu = time.perf_counter(), time.process_time()
     pairs = framekit.manifest.open(whole).stream()
-    assert len(list(itertools.islice(pairs, BATCH))) == BATCH
+    assert len(list(islice(pairs, BATCH))) == BATCH
     return time.perf_counter() - opened, time.process_time() - cpu, opened - began
 
 
@@ -248,6 +279,7 @@ def lookups(whole: str, seed: int) -> Lookups:
     manifest.pair(ids[0])
     index = time.perf_counter() - began
     chosen = np.random.default_rng(seed).choice(ids, LOOKUPS, replace=False).tolist()
+    forget(whole)
     times: list[list[float]] = [[], []]
     decoding: list[float] = []
     for its in times:
@@ -263,36 +295,27 @@ def peak(root: str, pairs: int) -> int:
     """Bytes of memory at most while a stream gives `pairs` pairs."""
     import framekit.manifest
 
-    for _ in itertools.islice(framekit.manifest.open(root).stream(), pairs):
+    for _ in islice(framekit.manifest.open(root).stream(), pairs):
         pass
     return getrusage(RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
 # Running and telling --------------------------------------------------------------------------------------
 
-WAYS: dict[str, Callable[[Places, int], float]] = {
-    BARE: bare,
-    STREAM: stream,
-    FOLDER_CV2: partial(folder, by="cv2"),
-    FOLDER_PIL: partial(folder, by="PIL"),
-}
-
 
 def places_of(rows: int) -> Places:
     files = cached("loader-crops", make_files)
     whole = cached(f"loader-{rows}", partial(make_dataset, files, rows))
-    return Places(
-        str(whole), str(cached(f"loader-{rows}-eighth", partial(make_eighth, whole, rows))), str(files)
-    )
+    return Places(str(whole), str(cached(f"loader-{rows}-eighth", partial(make_eighth, whole))), str(files))
 
 
 def measure(places: Places, rounds: int) -> dict[str, object]:
-    cpu: dict[str, list[float]] = {name: [] for name in WAYS}
+    cpu: dict[str, list[float]] = {name: [] for name in NAMES}
     firsts, looked = [], []
     for number in range(rounds):
         note(f"round {number + 1} of {rounds}")
-        for name, way in WAYS.items():
-            cpu[name].append(in_a_process(partial(way, places, number)))
+        for name, spent in in_a_process(partial(in_turns, places, number)).items():
+            cpu[name].append(spent)
         firsts.append(in_a_process(partial(first_batch, places.whole)))
         looked.append(in_a_process(partial(lookups, places.whole, number)))
     note("memory, once")
@@ -332,9 +355,9 @@ def table(result: dict) -> Iterator[str]:
     yield f"\n  first batch of {BATCH}: {first['wall']:.2f} s, CPU {first['cpu']:.2f} s   aim: 2 s"
     yield f"  (and before that {first['imports']:.2f} s of imports)"
     yield f"\n  a pair by its id, ms (5 %, median, 95 %)   aim: 5; index, once: {index:.0f}"
-    for name, told in (("cold", "not read before"), ("again", "read before"), ("decoding", "of it decoding")):
+    for name, told in (("cold", "from disk"), ("again", "read before"), ("decoding", "of it decoding")):
         yield f"    {told:<20}" + "".join(f"{ms:8.2f}" for ms in looked[name])
-    sizes = {"whole": result["dataset_bytes"], "eighth": result["dataset_bytes"] / SHARDS}
+    sizes = {"whole": result["dataset_bytes"], "eighth": result["dataset_bytes"] / FILMS}
     yield "\n  most memory over two blocks"
     for name, most in result["peak_bytes"].items():
         yield f"    {most / 1e6:6.0f} MB   dataset of {sizes[name] / 1e9:.1f} GB"

@@ -32,7 +32,7 @@ from framekit.extraction.spent import Spent
 from framekit.files import clear_unfinished, sha256_of
 from framekit.images.hashing import hash_name
 from framekit.manifest.decisions import NAME as DECISIONS
-from framekit.manifest.decisions import locked
+from framekit.manifest.decisions import locked, state
 from framekit.manifest.reading import SPLIT, Manifest, read_info
 from framekit.manifest.schema import DatasetInfo, Problem, SourceInfo
 from framekit.manifest.writing import write_info
@@ -208,6 +208,7 @@ def _is_settled(out: Path, info: DatasetInfo) -> bool:
         or not all((out / name).exists() for name in follow)
     ):
         return False
+    state(out)  # else damaged decisions would go unnoticed
     frames = next((shard.path for shard in info.shards if shard.path.startswith("frames/")), None)
     return frames is None or footer_of(out / frames).get("hash") == hash_name(str(info.options.get("hash")))
 

@@ -1,4 +1,4 @@
-"""Executors do units of work, and only that: in this process, or in a pool of processes."""
+"""Executors do units of work, and only that: in this process, in a pool of processes, or on Ray."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from framekit.errors import FramekitError
-from framekit.extraction.plan import LookOver, Segment, Unit, segments_of
+from framekit.errors import CommandError, FramekitError
+from framekit.extraction.plan import LookOver, Segment, Unit, cut_up
 from framekit.extraction.spent import Spent
 from framekit.options import ExtractOptions
 from framekit.sources.decoding import Approach
@@ -66,13 +67,20 @@ class Job:
     def do(self, unit: Unit, on_frames: Callable[[int], None], *, threads: int = 1) -> list[Segment] | Spent:
         """Look a source over, or extract a segment."""
         if isinstance(unit, LookOver):
-            return segments_of(unit.source, self.options, on_frames=on_frames)
+            return cut_up(unit, self.options, on_frames=on_frames)
         from framekit.extraction.segment import extract_segment
 
         approach = Approach(hwaccel=self.hwaccel, threads=threads)
         return extract_segment(
             unit, self.options, self.root, on_frames, approach=approach, tagger=self.tagger
         )
+
+
+class Executor(Protocol):
+    """Does all units that are waiting, as a `Job` says; gives how each ended."""
+
+    def __call__(self, waiting: deque[Unit], job: Job, *, on_frames: OnFrames) -> Iterator[Outcome]:
+        """As `run_units` does."""
 
 
 def run_units(waiting: deque[Unit], job: Job, *, workers: int, on_frames: OnFrames) -> Iterator[Outcome]:
@@ -92,6 +100,30 @@ def run_units(waiting: deque[Unit], job: Job, *, workers: int, on_frames: OnFram
         else:
             threads = min(workers, MOST_THREADS)
             yield from _in_this_process(waiting, partial(job.do, threads=threads), on_frames)
+
+
+def executor_of(name: str | None, *, workers: int | None, ray_address: str | None) -> Executor:
+    """What does units of work.
+
+    Args:
+        name: `local`, `ray`, or None for the one that the other arguments mean.
+        workers: Units at a time. By default as many as there are cores, or CPUs in the cluster.
+        ray_address: Of a Ray cluster.
+
+    Raises:
+        CommandError: The arguments contradict each other, or Ray is not installed.
+    """
+    if name == "local" and ray_address:
+        raise CommandError("--ray-address goes with --executor ray, not with local")
+    if name != "ray" and not ray_address:
+        return partial(run_units, workers=workers or default_workers())
+    if find_spec("ray") is None:
+        advice = "pip install 'cartoon-framekit[ray]'"
+        raise CommandError("--executor ray needs Ray, which is not installed", advice=advice)
+    from framekit.extraction.on_ray import run_on_ray
+
+    workers = workers or (None if ray_address else default_workers())
+    return partial(run_on_ray, workers=workers, address=ray_address)
 
 
 def default_workers() -> int:
@@ -132,7 +164,7 @@ class _Watch:
     def _watch(self) -> None:
         while not self._done.wait(max(0.0, self._heard + PATIENCE - time.monotonic())):
             if time.monotonic() - self._heard > PATIENCE:
-                say(f"error: {_given_up(self._unit)}; what was finished is kept")
+                say(f"error: {given_up(self._unit)}; what was finished is kept")
                 os._exit(1)
 
 
@@ -142,9 +174,7 @@ def _in_a_pool(waiting: deque[Unit], work: Work, workers: int, on_frames: OnFram
         # A worker died over one of these: alone, each shows whether it was the one.
         for unit in suspects:
             if (yield from _one_pool(deque([unit]), work, 1, on_frames)):
-                what = "a worker process died over it (a crash in the decoder, or out of memory)"
-                error = FramekitError(what, where=unit.source.path, advice="leave it out")
-                yield Outcome(unit, None, error)
+                yield Outcome(unit, None, worker_died(unit))
 
 
 def _one_pool(
@@ -174,7 +204,7 @@ def _one_pool(
             silent = [f for f, unit in running.items() if time.monotonic() - heard[unit.name] > PATIENCE]
             if silent and not done:
                 _kill(set(multiprocessing.active_children()) - others)
-                yield from [Outcome(unit, None, _given_up(unit)) for unit in map(running.pop, silent)]
+                yield from [Outcome(unit, None, given_up(unit)) for unit in map(running.pop, silent)]
                 return list(running.values())
             for future in done:
                 if isinstance(future.exception(), BrokenProcessPool):
@@ -191,7 +221,14 @@ def _one_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _given_up(unit: Unit) -> FramekitError:
+def worker_died(unit: Unit) -> FramekitError:
+    """The error of a unit that no worker survived."""
+    what = "a worker process died over it (a crash in the decoder, or out of memory)"
+    return FramekitError(what, where=unit.source.path, advice="leave it out")
+
+
+def given_up(unit: Unit) -> FramekitError:
+    """The error of a unit that was silent for `PATIENCE`."""
     what = f"no progress for {PATIENCE:g} seconds: given up"
     return FramekitError(what, where=unit.source.path, advice="leave it out")
 
@@ -245,12 +282,17 @@ def _end_with_parent() -> None:
 
 
 def _work(work: Work, unit: Unit) -> list[Segment] | Spent:
+    return work(unit, seldom(lambda frames: _reports.put((unit.name, frames))))
+
+
+def seldom(tell: Callable[[int], None]) -> Callable[[int], None]:
+    """`tell`, but for calls that follow at once upon another."""
     told = 0.0
 
     def report(frames: int) -> None:
         nonlocal told
         if time.monotonic() > told + SECONDS_BETWEEN_REPORTS:
             told = time.monotonic()
-            _reports.put((unit.name, frames))
+            tell(frames)
 
-    return work(unit, report)
+    return report

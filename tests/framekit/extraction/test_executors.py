@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from framekit.errors import CommandError
 from framekit.extraction import executors
 from framekit.extraction.plan import Segment, Source, Unit
 from framekit.extraction.spent import Spent
@@ -47,3 +50,14 @@ def test_a_film_alone_without_progress_ends_the_program_with_a_line():
     assert done.stderr == (
         "error: hangs.mkv: no progress for 0.5 seconds: given up. leave it out; what was finished is kept\n"
     )
+
+
+def test_an_address_of_a_cluster_contradicts_local():
+    with pytest.raises(CommandError, match="--ray-address goes with --executor ray"):
+        executors.executor_of("local", workers=1, ray_address="auto")
+
+
+def test_a_missing_ray_is_said_with_what_installs_it(monkeypatch):
+    monkeypatch.setattr(executors, "find_spec", lambda _name: None)
+    with pytest.raises(CommandError, match=r"pip install 'cartoon-framekit\[ray\]'"):
+        executors.executor_of("ray", workers=1, ray_address=None)

@@ -166,7 +166,8 @@ class _Tasks:
         import ray
 
         refs, _ = ray.wait(list(self._running), timeout=SECONDS_BETWEEN_LOOKS)
-        self._pass_on(ray.get(self._reports.take.remote()))
+        with suppress(ray.exceptions.RayError):  # without reports a run only knows less of how far it is
+            self._pass_on(ray.get(self._reports.take.remote()))
         for ref in refs:
             yield self._running.pop(ref).unit, _answer(ref)
 

@@ -149,7 +149,7 @@ class Manifest:
 
     @property
     def kept(self) -> Mapping[str, np.ndarray]:
-        """Path of each shard of pairs → (N,) int64, rising: the rows in it that decisions and the view leave in."""
+        """Path of each shard of pairs → (N,) int64, rising: the rows in it that are in."""
         return self._kept
 
     @cached_property

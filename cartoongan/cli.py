@@ -25,9 +25,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--cartoons", required=True, type=Place(), help="Dataset with smoothed pairs."
-)
+@click.option("--cartoons", required=True, type=Place(), help="Dataset with smoothed pairs.")
 @click.option("--photos", required=True, type=Place(), help="Dataset of photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make or resume.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run folder.")

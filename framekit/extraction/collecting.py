@@ -20,9 +20,9 @@ def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Proble
         Pictures decoded, and a problem for each source of which something could not be read, by its id.
     """
     decoded, damaged, done = 0, {}, []
-    shards, info.shards = Shards(root, info.shards), []
-    for path in shards.superseded():
+    for path in Shards(root, info.shards).superseded():
         path.unlink(missing_ok=True)
+    shards, info.shards = Shards(root, info.shards), []
     for source in info.sources:
         footers = [footer_of(shard_paths(root, name)[0]) for name in shards.of(source.id)]
         info.shards += shards.infos(source.id) if footers else []

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from framekit.errors import FramekitError
 from framekit.extraction.opening import alone
 from framekit.extraction.settling import DATASET_LOCK, settle
 from framekit.extraction.shards import Shards, footer_of
@@ -57,6 +58,15 @@ def compact(root: Path) -> Compacted:
         FramekitError: A shard is damaged, or another run is at work on the dataset.
     """
     read_info(root)
+    try:
+        return _compact(root)
+    except OSError as error:
+        what = f"shards could not be written anew ({error.strerror or error})"
+        advice = "make room and run the same command again: the dataset is as it was"
+        raise FramekitError(what, where=root, advice=advice) from error
+
+
+def _compact(root: Path) -> Compacted:
     with alone(root), locked(root, DATASET_LOCK):
         info = read_info(root)
         _clear(root, info)

@@ -14,7 +14,13 @@ from framekit.errors import FramekitError, printable
 from framekit.extraction.collecting import collect_shards, in_order, notes_on_films
 from framekit.extraction.executors import Executor, Job, executor_of
 from framekit.extraction.later import wanted_back
-from framekit.extraction.opening import alone, check_out, clear_for_overwriting, has_other_options
+from framekit.extraction.opening import (
+    alone,
+    check_out,
+    clear_for_overwriting,
+    has_other_options,
+    with_limits_of,
+)
 from framekit.extraction.plan import (
     LookOver,
     Plan,
@@ -42,6 +48,8 @@ from framekit.sources.finding import Found, find_sources
 from framekit.storage.paths import only_here
 from framekit.terminal.progress import Progress
 
+TOTALS = {"frames", "frames_kept", "frames_sampled", "pairs", "bytes"}
+"""What is told at the end of a run."""
 REST = "everything else"
 """What is spent outside the stages of a segment: starting up, looking films over, deciding."""
 
@@ -172,7 +180,7 @@ def extract(
         there.tagger = info.tagger
         if has_other_options(out, options):
             clear_for_overwriting(out)
-        job = Job(options, out, hwaccel, tagger)
+        job = Job(with_limits_of(there, options), out, hwaccel, tagger)
         return _extract(found, job, there, run_units)
 
 
@@ -204,6 +212,7 @@ def _is_settled(out: Path, info: DatasetInfo) -> bool:
     follow = [DECISIONS, "README.md", *([SPLIT] if info.split else [])]
     if (
         not info.finished
+        or not set(info.totals) >= TOTALS
         or info.totals.get("frames_to_cut")
         or not all((out / name).exists() for name in follow)
     ):

@@ -14,6 +14,7 @@ from framekit.manifest.reading import SPLIT, read_info
 from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo
 from framekit.options import ExtractOptions, Limits
 from framekit.terminal.flags import flag_name
+from framekit.validating import validated
 
 LOCK = "extract.lock"
 """Held while shards are made; the file stays, the lock ends with its process."""
@@ -71,6 +72,15 @@ def _is_something_else(path: Path) -> bool:
     return path.suffix != ".lock" and not path.match(UNFINISHED)
 
 
+def with_limits_of(info: DatasetInfo, options: ExtractOptions) -> ExtractOptions:
+    """`options` with the dataset's limits where none are given: `framekit dedup` may have changed them."""
+    given = options.model_fields_set
+    kept = {
+        name: info.options[name] for name in Limits.model_fields if name not in given and name in info.options
+    }
+    return validated(ExtractOptions, options.model_dump(mode="json") | kept)
+
+
 def has_other_options(out: Path, options: ExtractOptions) -> bool:
     """Whether a dataset stands in folder `out` that was made with other options."""
     return (out / "dataset.json").exists() and bool(_other_options(read_info(out), options))
@@ -91,7 +101,7 @@ def clear_for_overwriting(out: Path) -> None:
 def _other_options(info: DatasetInfo, options: ExtractOptions) -> dict[str, object]:
     """Options that are not as the dataset's, by name, with the dataset's values."""
     made_with = ExtractOptions().model_dump(mode="json") | info.options
-    asked = options.model_dump(mode="json")
+    asked = with_limits_of(info, options).model_dump(mode="json")
     return {name: made_with[name] for name in asked if made_with[name] != asked[name]}
 
 

@@ -17,6 +17,7 @@ from framekit.extraction.plan import Segment, look_of
 from framekit.extraction.samples import Sample, Sampler, columns_of, held_drawings
 from framekit.extraction.shards import shard_paths
 from framekit.extraction.spent import Spent
+from framekit.files import fingerprint_of
 from framekit.images.crops import Crop, crop_generator, random_crops
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import encode, suffix_of
@@ -145,6 +146,7 @@ def _write(work: _Work, pictures: Iterator[Picture], decoded: Decoded, found: Su
         with shard(pairs_path, PAIRS) as pairs:
             for run in held_drawings(samples, options):
                 _write_run(run, work, frames, pairs)
+            _check_unchanged(segment)
             pairs.close({})
         if decoded.frames == 0 or frames.rows == 0:
             pairs_path.unlink()
@@ -170,7 +172,20 @@ def _write_later(work: _Work, pictures: Iterator[Picture], _decoded: Decoded, _f
             del uncuttable[_frame_id(segment, sample)]
             if reason:
                 uncuttable[_frame_id(segment, sample)] = reason
+        _check_unchanged(segment)
         pairs.close({"uncuttable": uncuttable})
+
+
+def _check_unchanged(segment: Segment) -> None:
+    """A film that is being copied, or replaced, while it is read must not give pictures under a false name.
+
+    Raises:
+        FramekitError: It is not what it was.
+    """
+    source = segment.source
+    if source.kind == "film" and fingerprint_of(source.path) != source.fingerprint:
+        advice = "run the same command again when it is whole"
+        raise FramekitError("it changed while it was read", where=source.path, advice=advice)
 
 
 def _nothing(decoded: Decoded) -> FramekitError:

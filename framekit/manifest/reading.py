@@ -254,8 +254,9 @@ class Manifest:
     def frame_of(self, item: str) -> str:
         """The frame_id in a pair_id with an index that crops can have; anything else as it is."""
         frame, _, index = item.rpartition("#")
-        crops = int(self.info.options.get("crops_per_frame", 0))
-        return frame if index.isascii() and index.isdigit() and int(index) < crops else item
+        crops = self.info.options.get("crops_per_frame")
+        known = isinstance(crops, int) and index.isascii() and index.isdigit() and len(index) < 9
+        return frame if known and int(index) < crops else item
 
     @cached_property
     def dropped(self) -> dict[str, Dropped]:

@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 SCHEMA_VERSION = 2
 SHARD_PATH = re.compile(r"(frames|pairs)/[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet")
@@ -157,8 +157,8 @@ class ShardInfo(BaseModel):
     """A Parquet file of the dataset, with what is needed to notice damage."""
 
     path: str
-    rows: int
-    bytes: int
+    rows: int = Field(ge=0, lt=2**63)
+    bytes: int = Field(ge=0, lt=2**63)
     sha256: str
 
     @field_validator("path")
@@ -197,7 +197,7 @@ class DatasetInfo(BaseModel):
     problems: list[Problem] = []
     totals: dict[str, int] = {}
     dropped: dict[str, int] = {}  # frames left out, by reason
-    spent: dict[str, float] = {}  # CPU seconds that it took to make, by stage
+    spent: dict[str, FiniteFloat] = {}  # CPU seconds that it took to make, by stage
     split: Split | None = None  # null where the dataset is not split
     tagger: dict[str, str] | None = None  # SHA-256 of the image tagger's files
     finished: bool = False  # false while shards are made, and after an interruption

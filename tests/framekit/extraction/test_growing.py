@@ -1,5 +1,6 @@
 """A dataset after its first run: what comes later, other options, compacting, two runs at once, kills."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,11 +14,12 @@ import pytest
 
 import framekit.manifest
 from framekit.errors import CommandError, FramekitError
+from framekit.extraction import segment as segment_module
 from framekit.extraction.compacting import compact
 from framekit.extraction.extract import extract
 from framekit.extraction.opening import alone
 from framekit.extraction.settling import after_decisions, decide_again
-from framekit.manifest import decide
+from framekit.manifest import decide, state
 from framekit.manifest.verifying import verify
 from framekit.options import ExtractOptions, Limits
 from tests.films import numbered_film, write_film
@@ -250,6 +252,100 @@ def test_same_bytes_whenever_it_was_killed(films, tmp_path, dataset):
         run_killed(root, -1, statement)
     assert digests(root) == digests(dataset)
     assert not list(root.rglob(".framekit-*"))
+
+
+def later_dataset(films: Path, root: Path) -> dict[str, bytes]:
+    """A dataset with a shard of frames that a person wanted back; its pairs."""
+    extract([str(films)], root, OPTIONS, workers=1)
+    duplicates = [
+        item for item, why in framekit.manifest.open(root).dropped.items() if item.startswith("one-")
+    ]
+    decide(root, sorted(duplicates)[:2], keep=True, reason="wanted", by="ada")
+    after_decisions(root)
+    extract([str(films)], root, OPTIONS, workers=1)
+    assert len(list(root.glob("pairs/*-later-00001.parquet"))) == 1
+    return pairs_by_id(root)
+
+
+@pytest.mark.parametrize(
+    "lost", ["pairs/one-*-of-*", "frames/one-*", "pairs/*-later-*", "pairs/*-compacted-*"]
+)
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_whatever_shard_is_lost_is_made_again(films, tmp_path, lost, how):
+    root = tmp_path / "dataset"
+    later_dataset(films, root)
+    if "compacted" in lost:
+        frame = framekit.manifest.open(root).pairs()["frame_id"][0].as_py()
+        decide(root, [frame], keep=False, reason="ugly", by="ada")
+        after_decisions(root)
+        compact(root)
+    stay = pairs_by_id(root)
+    for path in root.glob(lost + ".parquet"):
+        path.unlink() if how == "gone" else os.truncate(path, path.stat().st_size // 2)
+    run = extract([str(films)], root, OPTIONS, workers=1)
+    assert run.problems == []
+    assert pairs_by_id(root) == stay
+    assert verify(framekit.manifest.open(root)) == []
+
+
+@pytest.mark.parametrize("moment", [3, 9])
+def test_a_compaction_that_was_killed_does_not_disturb_the_next_run(films, tmp_path, moment):
+    root = tmp_path / "dataset"
+    pairs = later_dataset(films, root)
+    frame = next(pair.rpartition("#")[0] for pair in pairs if pair.startswith("one-"))
+    kept = [item for item in state(root) if state(root)[item].by == "ada"]
+    decide(root, [frame, kept[0]], keep=False, reason="ugly", by="ada")
+    after_decisions(root)
+    stay = pairs_by_id(root)
+    run_killed(root, moment, "from framekit.extraction.compacting import compact; compact(root)")
+    numbered_film(tmp_path / "three.mp4", 32, seed=3, hold=8)
+    extract([str(films), str(tmp_path / "three.mp4")], root, OPTIONS, workers=1)
+    now = pairs_by_id(root)
+    assert {pair: row for pair, row in now.items() if not pair.startswith("three-")} == stay
+    assert verify(framekit.manifest.open(root)) == []
+
+
+def test_a_film_that_is_replaced_while_it_is_read_is_a_problem(films, tmp_path, monkeypatch):
+    film = tmp_path / "film.mp4"
+    shutil.copy(films / "one.mp4", film)
+    real = segment_module.held_drawings
+
+    def replaced_meanwhile(*words):
+        shutil.copy(films / "two.mkv", film)
+        return real(*words)
+
+    monkeypatch.setattr(segment_module, "held_drawings", replaced_meanwhile)
+    run = extract([str(film)], tmp_path / "d", OPTIONS, workers=1)
+    assert ["it changed while it was read" in problem.what for problem in run.problems] == [True]
+    assert not list((tmp_path / "d").glob("*/*.parquet"))
+
+
+def test_limits_that_are_not_given_stay_as_the_dataset_has_them(dataset, films):
+    decide_again(dataset, Limits(dedup_distance=0))
+    run = extract([str(films)], dataset, OPTIONS, workers=1)
+    assert run.info.options["dedup_distance"] == 0
+    assert run.info.totals["frames_to_cut"] == 0
+    with pytest.raises(CommandError, match=r"--dedup-distance 0 → 6"):
+        extract([str(films)], dataset, OPTIONS.model_copy(update={"dedup_distance": 6}), workers=1)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"totals": {}},
+        {"spent": {"decode": float("nan")}},
+        {"shards": [{"rows": 10**30}]},
+        {"shards": [{"rows": -5}]},
+    ],
+)
+def test_papers_that_were_edited_end_in_a_line(dataset, films, edit):
+    info = json.loads((dataset / "dataset.json").read_text())
+    for name, value in edit.items():
+        info[name] = [info[name][0] | value[0], *info[name][1:]] if name == "shards" else value
+    (dataset / "dataset.json").write_text(json.dumps(info))
+    for work in (lambda: extract([str(films)], dataset, OPTIONS, workers=1), lambda: compact(dataset)):
+        with contextlib.suppress(FramekitError):
+            work()
 
 
 def test_two_runs_at_once_are_told(dataset, films):

@@ -69,7 +69,7 @@ class Shards:
         return [name for name in names if _of(name) == 1] or names
 
     def are_all_there(self, source: str) -> bool:
-        """Whether every segment of a source, by its id, is done, and nothing that is listed of it was lost."""
+        """Whether every segment of a source is done, and nothing that is listed of it was lost."""
         names = self.of(source)
         return bool(names) and len(names) == _of(names[0]) and source not in self._lost
 
@@ -106,7 +106,7 @@ class Shards:
         return gone
 
     def _pairs_of(self, name: str) -> str | None:
-        """The file of pairs of a segment, a compacted one if it took its place; None where it is not whole."""
+        """The file of pairs of a segment, which may be a compacted one; None where it is not whole."""
         if name not in self._whole:
             self._whole[name] = self._find_pairs_of(name)
         return self._whole[name]

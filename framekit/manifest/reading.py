@@ -255,8 +255,9 @@ class Manifest:
         """The frame_id in a pair_id with an index that crops can have; anything else as it is."""
         frame, _, index = item.rpartition("#")
         crops = self.info.options.get("crops_per_frame")
-        known = isinstance(crops, int) and index.isascii() and index.isdigit() and len(index) < 9
-        return frame if known and int(index) < crops else item
+        if not isinstance(crops, int) or not re.fullmatch(r"[0-9]{1,8}", index):
+            return item
+        return frame if int(index) < crops else item
 
     @cached_property
     def dropped(self) -> dict[str, Dropped]:

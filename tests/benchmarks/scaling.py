@@ -31,7 +31,7 @@ from tests.benchmarks.decode import RSS_UNIT, cached, draw, in_a_process, machin
 
 ROUNDS = 3
 FILMS, SHORT_FILMS = 4, 100
-SHORT_SECONDS = 2
+SHORT_SECONDS = 3
 
 
 class Cost(NamedTuple):

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -99,7 +100,9 @@ def run_units(waiting: deque[Unit], job: Job, *, workers: int, on_frames: OnFram
             yield from _in_a_pool(waiting, job.do, workers, on_frames)
         else:
             threads = min(workers, MOST_THREADS)
-            yield from _in_this_process(waiting, partial(job.do, threads=threads), on_frames)
+            with _opencv_on(threads):
+                outcome = _in_this_process(waiting.popleft(), partial(job.do, threads=threads), on_frames)
+            yield outcome
 
 
 def executor_of(name: str | None, *, workers: int | None, ray_address: str | None) -> Executor:
@@ -131,15 +134,25 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_this_process(waiting: deque[Unit], work: Work, on_frames: OnFrames) -> Iterator[Outcome]:
-    """Do the first of what is waiting."""
-    unit = waiting.popleft()
+def _in_this_process(unit: Unit, work: Work, on_frames: OnFrames) -> Outcome:
     with _Watch(unit) as watch:
         try:
-            outcome = Outcome(unit, work(unit, partial(watch.passed_on, on_frames)), None)
+            return Outcome(unit, work(unit, partial(watch.passed_on, on_frames)), None)
         except Exception as error:
-            outcome = Outcome(unit, None, error)
-    yield outcome
+            return Outcome(unit, None, error)
+
+
+@contextmanager
+def _opencv_on(threads: int) -> Iterator[None]:
+    """One worker is one core: OpenCV would take all there are."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(threads)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class _Watch:

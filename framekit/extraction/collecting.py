@@ -17,7 +17,7 @@ def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Proble
     """List the shards that are there in `info`, and drop sources that gave none.
 
     Returns:
-        Pictures decoded, and a problem for each source of which something could not be read, by its id.
+        Pictures decoded, and a problem for each source that is damaged, by its id.
     """
     decoded, damaged, done = 0, {}, []
     for path in Shards(root, info.shards).superseded():
@@ -34,8 +34,9 @@ def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Proble
             source.facts["overlay"] = agreed((part["box"], part["shots"]) for part in overlays)
         count = sum(facts["damaged"] for facts in footers)
         if count:
+            places = "place" if count == 1 else "places"
             lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
-            damaged[source.id] = Problem(path=source.path, what=f"{count} could not be read: {lines}")
+            damaged[source.id] = Problem(path=source.path, what=f"damaged in {count} {places}: {lines}")
         if footers:
             done.append(source)
     info.sources = done

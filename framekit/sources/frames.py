@@ -36,7 +36,7 @@ class Decoded:
 
     Attributes:
         frames: Pictures gone through, wanted or not; for stills the unreadable ones too.
-        damage: One line for each thing that could not be read, at most ten; `damaged` counts all.
+        damage: One line for each thing that could not be read, or only in part, at most ten; `damaged` counts all.
         decoder: What made the pictures, as `h264` or `h264 (cuda)`; empty for stills.
         on_frames: Told `frames` whenever it grows, and now and then while a film is looked over.
     """
@@ -53,7 +53,7 @@ class Decoded:
         self.on_frames(frames)
 
     def add_damage(self, what: str) -> None:
-        """Count one thing that could not be read."""
+        """Count one thing that could not be read, or only in part."""
         self.damaged += 1
         if len(self.damage) < 10:
             self.damage.append(what)
@@ -111,6 +111,8 @@ def every_frame(container: InputContainer, stream: VideoStream, decoded: Decoded
             note[0] = Mark(keyframe, fraction(context.sample_aspect_ratio))
             for frame in frames:
                 barren = 0
+                if frame.is_corrupt:
+                    decoded.add_damage(f"frame {decoded.frames} is damaged: parts of it are made up")
                 yield frame
         except EndOfStream:
             return

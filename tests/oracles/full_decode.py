@@ -47,6 +47,7 @@ class FullDecode:
         end: Seconds from the start of the first frame to the end of the last.
         frame_rate: The average, or None when unknown.
         damaged: How often something could not be read.
+        concealed: Frames of which the decoder made up parts.
 
     Raises:
         av.error.FFmpegError: FFmpeg takes it for no film.
@@ -60,6 +61,7 @@ class FullDecode:
     end: Fraction = Fraction(0)
     frame_rate: Fraction | None = None
     damaged: int = 0
+    concealed: int = 0
 
     def __post_init__(self) -> None:
         with self._open() as container:
@@ -93,7 +95,7 @@ class FullDecode:
                 packets = list(packets)
                 list(self._decoded(packets))
                 stream.codec_context.flush_buffers()
-            self.damaged = 0
+            self.damaged = self.concealed = 0
             kept: deque[Any] = deque(maxlen=self.kept)
             for frame in self._decoded(packets):
                 kept.append(frame)
@@ -165,7 +167,9 @@ class FullDecode:
             except av.error.FFmpegError:
                 self.damaged += 1
                 frames = []
-            yield from frames
+            for frame in frames:
+                self.concealed += frame.is_corrupt
+                yield frame
             barren = 0 if frames else barren + 1
             if barren == BARREN_PACKETS:
                 self.damaged += 1

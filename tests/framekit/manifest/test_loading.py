@@ -350,7 +350,8 @@ def test_memory_holds_a_block_however_many_there_are(workers, tmp_path):
     before, most = pa.total_allocated_bytes(), 0
     for _ in stream:
         most = max(most, pa.total_allocated_bytes() - before)
-    assert most < (window / workers + 1.5) * row_group  # one more while it is cut to what is wanted
+    # One more while it is cut to what is wanted, and one that a thread of Arrow's has not yet let go of.
+    assert most < (window / workers + 2.5) * row_group
     assert pa.total_allocated_bytes() - before < 1.5 * row_group
 
 

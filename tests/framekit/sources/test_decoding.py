@@ -1,5 +1,7 @@
 """Pictures of films are those of a full decode: each odd film and real one, by every sampler."""
 
+import random
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +23,7 @@ from framekit.sources.frames import Decoded
 from framekit.sources.sampling import Sampling, parse_skip
 from pipelines.demo_film import draw_film
 from tests.films import number_of, numbered_film
-from tests.odd_films import COUNT, NOISE, ODD_FILMS, RATE, SIZE, UNREADABLE
+from tests.odd_films import COUNT, NOISE, ODD_FILMS, RATE, SIZE, UNREADABLE, encode
 from tests.oracles.full_decode import FullDecode
 from tests.oracles.sampled_pictures import differences, sampled_pictures
 
@@ -262,6 +264,18 @@ def test_damage_is_counted_and_the_rest_decoded(real_data):
     assert len(pictures) == decoded.frames == 60
     assert decoded.damaged == 1
     assert "damaged packet" in decoded.damage[0]
+
+
+def test_a_picture_that_its_decoder_made_up_in_part_is_damage(tmp_path):
+    path = encode(tmp_path / "film.mp4", "libx264", options={"g": "12"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 600] = random.Random(0).randbytes(600)
+    path.write_bytes(data)
+    sampled = sampled_pictures(path, Sampling(every=1), Approach(timeline_of(path)[0]))
+    assert len(sampled.pictures) == sampled.decoded.frames == COUNT
+    assert 1 <= sampled.decoded.damaged <= 12
+    assert re.fullmatch("frame [0-9]+ is damaged: parts of it are made up", sampled.decoded.damage[-1])
 
 
 REFUSED_ODDITIES = ("cover_only.mp3", "empty.mp4", "truncated_nomoov.mp4")

@@ -39,7 +39,9 @@ def near_duplicates(manifest: Manifest, frames: pa.Table | None = None) -> list[
         frames = manifest.frames(["frame_id", "duplicate_of"])
     ids = frames["frame_id"].to_pylist()
     like = dict(zip(ids, frames["duplicate_of"].to_pylist(), strict=True))
-    like |= {id_: word.because_of for id_, word in manifest.dropped.items() if word.because_of and id_ in like}
+    like |= {
+        id_: word.because_of for id_, word in manifest.dropped.items() if word.because_of and id_ in like
+    }
     members: dict[str, list[str]] = {}
     for id_ in ids:
         kept = _stands_for(id_, like)

@@ -36,7 +36,8 @@ class Decoded:
 
     Attributes:
         frames: Pictures gone through, wanted or not; for stills the unreadable ones too.
-        damage: One line for each thing that could not be read, or only in part, at most ten; `damaged` counts all.
+        damage: One line for each thing that could not be read, or only in part, at most ten.
+        damaged: How many there are.
         decoder: What made the pictures, as `h264` or `h264 (cuda)`; empty for stills.
         on_frames: Told `frames` whenever it grows, and now and then while a film is looked over.
     """

@@ -318,6 +318,8 @@ def _no_cluster(address: str | None, error: Exception) -> FramekitError:
     if address is None:
         return FramekitError(f"Ray does not start: {cause}", advice="leave out --executor ray to do without")
     advice = "start one with `ray start --head`, or leave out --ray-address to use this machine alone"
+    if os.environ.get("RAY_AUTH_MODE") is None and address != "auto":
+        advice += ". A cluster that asks for a token is entered with RAY_AUTH_MODE=token in the environment"
     return CommandError(f"no Ray cluster at {address}: {cause}", advice=advice)
 
 

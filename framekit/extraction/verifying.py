@@ -44,7 +44,7 @@ class Verified:
         """Lines that sum it up; the last one gives the digest."""
         count = len(self.faults)
         named = "no faults" if not count else "1 fault" if count == 1 else f"{count:,} faults"
-        yield f"{named} in {self.frames:,} frames and {self.pairs:,} pairs"
+        yield f"{named} in {self.frames:,} frames and {self.pairs:,} stored pairs"
         if self.compared is not None:
             yield f"{self.compared:,} crops compared with their films"
         yield f"digest  {self.digest}"

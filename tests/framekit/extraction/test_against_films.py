@@ -33,7 +33,7 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(film):
-    """A dataset of 4 frames and 8 pairs."""
+    """A dataset of 4 frames and 8 stored pairs."""
     return extracted(film.parent / "set", film, every=12)
 
 
@@ -249,7 +249,7 @@ def test_the_command_line(root, film, tmp_path):
     done = run("--against-films")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[:2] == [
-        "no faults in 4 frames and 8 pairs",
+        "no faults in 4 frames and 8 stored pairs",
         "8 crops compared with their films",
     ]
     assert json.loads(run("--against-films", "--films", tmp_path, "--json").stdout)["compared"] == 8

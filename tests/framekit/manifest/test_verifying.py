@@ -100,7 +100,7 @@ def test_a_dataset_as_extract_made_it_has_no_faults(root):
     code, said = ran(root)
     assert (code, said["faults"], said["frames"], said["pairs"], said["compared"]) == (0, [], 4, 8, None)
     done = CliRunner().invoke(main, ["verify", str(root)])
-    assert done.stdout == f"no faults in 4 frames and 8 pairs\ndigest  {said['digest']}\n"
+    assert done.stdout == f"no faults in 4 frames and 8 stored pairs\ndigest  {said['digest']}\n"
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def _failed(unit: Unit, error: Exception) -> Problem:
     """A source's own fault is listed and the run goes on; a full disk stops it."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         raise FramekitError(
-            f"{error.strerror}: the dataset's disk takes no more",
+            f"{os.strerror(error.errno)}: the dataset's disk takes no more",
             where=error.filename,
             advice="make room and run the same command again: finished films are kept",
         ) from error

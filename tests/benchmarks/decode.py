@@ -235,15 +235,15 @@ def draw(path: str) -> None:
         container.mux(stream.encode())
 
 
-def repeat(film: Path, path: str) -> None:
-    """The packets of a film `TIMES` over; its groups of pictures are closed, so that is a film."""
+def repeat(film: Path, path: str, *, how_often: int = TIMES) -> None:
+    """The packets of a film `how_often` over; its groups of pictures are closed, so that is a film."""
     import av
 
     with av.open(str(film)) as source, av.open(path, "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         length = round(DRAWN_SECONDS / stream.time_base)
-        for times in range(TIMES):
+        for times in range(how_often):
             source.seek(0)
             for packet in source.demux(stream):
                 if packet.dts is None:

@@ -9,7 +9,7 @@ does not bring back a pair of it that someone left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest.schema import DECISIONS
 from framekit.manifest.tables import read_table
-from framekit.manifest.writing import write_decisions
+from framekit.manifest.writing import write_table
 from framekit.storage import locks
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ LockedError = locks.LockedError
 RULE = "rule:"
 SHOWN = 3
 """Unknown ids that an error names."""
+LARGEST = 256 << 20
+"""Bytes of a file of decisions that comes from elsewhere."""
 
 
 class Dropped(NamedTuple):
@@ -92,21 +94,92 @@ def decide(root: Path, items: Iterable[str], *, keep: bool | None, reason: str, 
         FramekitError: Somebody else holds the lock for too long, or the dataset or its decisions cannot be
             read or written.
     """
+    who = person(by)
+    wanted = list(dict.fromkeys(items))
+    _refuse_unknown(root, wanted)
+    now = datetime.now(UTC)
+    words = [Decision(item, keep, printable(reason), who, None, now) for item in wanted]
+    add_words(root / NAME, lambda _: words)
+
+
+def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]]) -> pa.Table:
+    """Put words at the end of a file of decisions, which may hang on what it holds by then; all or nothing.
+
+    What they are about is not looked at; `decide` does that.
+
+    Args:
+        path: A dataset's decisions.parquet, or a file of words that are kept apart.
+        words_after: Gives the words to add, all of persons, when told what the file holds; while it is asked
+            nobody else writes.
+
+    Returns:
+        What the file held before.
+
+    Raises:
+        FramekitError: Somebody else holds the lock for too long, or the file cannot be read or written.
+    """
+    with locks.locked(path.with_name(path.name + ".lock"), patience=PATIENCE):
+        before = read_words(path)
+        words = words_after(before)
+        if words:
+            rows = pa.Table.from_pylist([word._asdict() for word in words], DECISIONS)
+            write_table(path, pa.concat_tables([before, rows]))
+    return before
+
+
+def add_from(root: Path, file: Path) -> int:
+    """Put the words of persons in `file` into the dataset in folder `root`, but for those that it has.
+
+    Args:
+        root: The dataset's folder.
+        file: Words that were kept apart, as by `framekit review --decisions`.
+
+    Returns:
+        How many were added.
+
+    Raises:
+        CommandError: There is no such file, it is larger than any such file is, or the dataset does not hold
+            what a word is about.
+        FramekitError: The file or the dataset's decisions cannot be read or written.
+    """
+    if not file.is_file():
+        raise CommandError("no such file", where=file)
+    if file.stat().st_size > LARGEST:
+        raise CommandError(f"larger than {LARGEST >> 20} MB: no file of decisions", where=file)
+    table = read_words(file)
+    words = list(_rows(table.filter(pc.invert(_of_rules(table)))))
+    _refuse_unknown(root, dict.fromkeys(word.item for word in words))
+    added: list[Decision] = []
+
+    def new(there: pa.Table) -> list[Decision]:
+        known = set(_rows(there.filter(pc.invert(_of_rules(there)))))
+        added.extend(word for word in words if word not in known)
+        return added
+
+    add_words(root / NAME, new)
+    return len(added)
+
+
+def _refuse_unknown(root: Path, items: Iterable[str]) -> None:
     from framekit.manifest.reading import open_manifest  # which needs this module itself
 
-    who = printable(by.strip())
-    if not who or who.startswith(RULE):
-        raise CommandError(f"a person's name is needed, and not one that begins with {RULE}", where=by)
-    wanted = list(dict.fromkeys(items))
-    unknown = open_manifest(root).unknown(wanted)
+    unknown = open_manifest(root).unknown(items)
     if unknown:
         more = f" and {len(unknown) - SHOWN:,} more" if len(unknown) > SHOWN else ""
         what = f"no frame or pair of this dataset: {', '.join(unknown[:SHOWN])}{more}; nothing was decided"
         raise CommandError(what, where=root)
-    with locked(root):
-        now = datetime.now(UTC)
-        rows = [Decision(item, keep, printable(reason), who, None, now)._asdict() for item in wanted]
-        write_decisions(root, pa.concat_tables([_read(root), pa.Table.from_pylist(rows, DECISIONS)]))
+
+
+def person(by: str) -> str:
+    """A person's name as it is put down.
+
+    Raises:
+        CommandError: It is empty or a rule's name.
+    """
+    who = printable(by.strip())
+    if not who or who.startswith(RULE):
+        raise CommandError(f"a person's name is needed, and not one that begins with {RULE}", where=by)
+    return who
 
 
 def write_rules(root: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -126,7 +199,7 @@ def write_rules(root: Path, rows: Iterable[dict[str, Any]]) -> None:
     if not pc.all(_of_rules(rules), min_count=0).as_py():
         raise ValueError(f"a rule's name begins with {RULE}")
     with locked(root):
-        write_decisions(root, pa.concat_tables([rules, *_of_people(root)]))
+        write_table(root / NAME, pa.concat_tables([rules, *_of_people(root)]))
 
 
 def dropped(root: Path) -> dict[str, Dropped]:
@@ -224,7 +297,15 @@ def _rows(table: pa.Table) -> Iterator[Decision]:
 
 
 def _read(root: Path) -> pa.Table:
-    path = root / NAME
+    return read_words(root / NAME)
+
+
+def read_words(path: Path) -> pa.Table:
+    """A file of decisions as `schema.DECISIONS`.
+
+    Raises:
+        FramekitError: It is missing or cannot be read.
+    """
     try:
         table = read_table(path).select(DECISIONS.names).cast(DECISIONS)
         if table["item"].null_count or table["by"].null_count:

@@ -23,6 +23,7 @@ from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.loading import WINDOW, PairStream, Share
 from framekit.manifest.schema import FRAMES, PAIRS, SCENES, SCHEMA_VERSION, SPLITS, DatasetInfo, source_of
 from framekit.manifest.tables import open_table, read_table
+from framekit.manifest.thumbnails import Thumbnails
 from framekit.storage.paths import path_of
 from framekit.validating import validated
 
@@ -218,16 +219,25 @@ class Manifest:
         return pa.RecordBatchReader.from_batches(schema, batches)
 
     def thumbnails(self, frame_ids: Collection[str]) -> dict[str, bytes]:
-        """JPEGs of at most 256 pixels a side, by frame_id."""
+        """JPEGs of at most 256 pixels a side, by frame_id; frames that have none are left out."""
         wanted = pa.array(sorted(frame_ids), pa.string())
         found: dict[str, bytes] = {}
         for path in self._shards("frames"):
             ids = self._read(path, ["frame_id"])["frame_id"]
-            if pc.any(pc.is_in(ids, value_set=wanted)).as_py():
-                table = self._read(path, ["frame_id", "thumbnail"])
-                rows = table.filter(pc.is_in(table["frame_id"], value_set=wanted)).to_pylist()
-                found |= {row["frame_id"]: row["thumbnail"]["bytes"] for row in rows}
+            places = np.flatnonzero(pc.is_in(ids, value_set=wanted))
+            thumbnails = Thumbnails(self.root, [path], [len(ids)])
+            try:
+                pictures = {ids[place].as_py(): thumbnails[int(place)] for place in places}
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(self.root / path, error) from error
+            found |= {id_: picture for id_, picture in pictures.items() if picture}
         return found
+
+    def all_thumbnails(self) -> Thumbnails:
+        """Thumbnails by place in `frames()`, of a dataset that is no view."""
+        rows = {shard.path: shard.rows for shard in self.info.shards}
+        shards = self._shards("frames")
+        return Thumbnails(self.root, shards, [rows[path] for path in shards])
 
     def unknown(self, items: Iterable[str]) -> list[str]:
         """Those of `items` that are no frame_id and no pair_id of the dataset, left out or not.
@@ -494,6 +504,15 @@ class PairReader(Sequence[Pair]):
         starts = self._file(shard)[1]
         group = int(np.searchsorted(starts, row, side="right")) - 1
         return self._pair(self._cached(shard, group), row - int(starts[group]))
+
+    def encoded(self, position: int) -> tuple[bytes | None, bytes | None]:
+        """The crop at `position` and its smoothed half as they are stored: PNG, JPEG or WebP."""
+        shard, row = self._located(range(len(self))[position])
+        starts = self._file(shard)[1]
+        group = int(np.searchsorted(starts, row, side="right")) - 1
+        pairs, number = self._cached(shard, group), row - int(starts[group])
+        image, smoothed = pairs.images[number], pairs.smoothed[number]
+        return None if image is None else image.tobytes(), None if smoothed is None else smoothed.tobytes()
 
     def gather(self, positions: Sequence[int] | np.ndarray) -> Iterator[Pair]:
         """Pairs at `positions`, in that order; a row group is read once and let go after its last pair.

@@ -98,13 +98,17 @@ def shard(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
         writer.written = {"rows": writer.rows, "bytes": size, "sha256": sha256_of(temporary)}
 
 
-def write_decisions(root: Path, rows: pa.Table | list[dict[str, Any]]) -> None:
-    """Write `decisions.parquet` of the dataset in folder `root` as a whole; equal rows give equal bytes.
+def write_decisions(root: Path, rows: list[dict[str, Any]]) -> None:
+    """Write `decisions.parquet` of the dataset in folder `root` as a whole.
 
     `decisions.decide` and `decisions.write_rules` see to what is there already.
     """
-    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, DECISIONS)
-    with whole_file(root / "decisions.parquet") as temporary:
+    write_table(root / "decisions.parquet", pa.Table.from_pylist(rows, DECISIONS))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a small table as a whole; equal rows give equal bytes."""
+    with whole_file(path) as temporary:
         # In one piece: how a table was put together would show in its pages.
         pq.write_table(table.combine_chunks(), temporary, compression="zstd")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from framekit.extraction.extract import Extraction
     from framekit.extraction.plan import Plan
     from framekit.extraction.settling import Settled
+    from framekit.review.session import Session
 
 DATASET = Place()
 
@@ -152,10 +153,16 @@ def split(*, dataset: Path, by: str, test: float, seed: int, as_json: bool) -> N
 
 @main.command()
 @click.argument("dataset", type=DATASET)
-@click.argument("items", nargs=-1, required=True)
+@click.argument("items", nargs=-1)
 @click.option("--keep", is_flag=True, help="Keep them, whatever rules say.")
 @click.option("--drop", is_flag=True, help="Leave them out.")
 @click.option("--undo", is_flag=True, help="Take back what persons said: rules count again.")
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Put down what persons said in a file of framekit review --decisions.",
+)
 @click.option("--reason", default="by hand", show_default=True, help="Why.")
 @click.option("--by", default=None, help="Who.  [default: the user's name]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -166,6 +173,7 @@ def decide(
     keep: bool,
     drop: bool,
     undo: bool,
+    file: Path | None,
     reason: str,
     by: str | None,
     as_json: bool,
@@ -176,6 +184,7 @@ def decide(
     framekit decide dataset ponyo-0a1b2c3d:1200 --drop --reason 'channel logo'
     framekit decide dataset ponyo-0a1b2c3d:1200#2 --undo
     framekit decide dataset ponyo-0a1b2c3d:1200
+    framekit decide dataset --from reviewed.parquet
     """
     import getpass
 
@@ -183,10 +192,21 @@ def decide(
     from framekit.manifest import decide as put_down
     from framekit.manifest import history
     from framekit.manifest import open as open_manifest
+    from framekit.manifest.decisions import add_from
 
     words = [name for name, given in {"--keep": keep, "--drop": drop, "--undo": undo}.items() if given]
     if len(words) > 1:
         raise CommandError(f"{' and '.join(words)} contradict each other", advice="give one of them")
+    if bool(file) == bool(items) or (file and words):
+        raise CommandError("give frames or crops by their ids, or a file of decisions by --from")
+    if file:
+        added = add_from(dataset, file)
+        after_decisions(dataset)
+        if as_json:
+            print_json({"dataset": str(dataset), "added": added})
+        else:
+            click.echo(f"{added:,} words put down")
+        return
     unknown = open_manifest(dataset).unknown(items)
     if unknown:
         raise CommandError(f"no frame or pair of this dataset: {', '.join(unknown)}", where=dataset)
@@ -229,6 +249,48 @@ def audit(dataset: Path, as_json: bool) -> None:
     else:
         for line in report_lines(figures):
             click.echo(line)
+
+
+@main.command()
+@click.argument("dataset", type=DATASET)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="To listen on.  [default: a free one]")
+@click.option("--open/--no-open", "opened", default=False, help="Open the page in a browser.")
+@click.option("--by", default=None, help="Who decides.  [default: the user's name]")
+@click.option(
+    "--decisions",
+    "apart",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save decisions in this file and not in the dataset, which may be read-only.",
+)
+def review(*, dataset: Path, port: int, opened: bool, by: str | None, apart: Path | None) -> None:
+    """Judge frames on a local page: keep, drop, undo. Only this machine can open it. Ctrl-C ends it.
+
+    \b
+    framekit review dataset --open
+    framekit review /mnt/readonly/dataset --decisions mine.parquet
+    framekit decide dataset --from mine.parquet
+    """
+    import getpass
+
+    from framekit.extraction.settling import after_decisions
+    from framekit.review.server import review as run
+
+    def ready(url: str, session: Session) -> None:
+        saving = session.saving()
+        if saving["problem"]:
+            say(f"note: {saving['problem']}")
+        say(f"decisions go into {saving['where']}")
+        click.echo(f"{url}\nopen this address in a browser on this machine; Ctrl-C ends the review")
+
+    session = run(dataset, by=by or getpass.getuser(), port=port, apart=apart, ready=ready, opened=opened)
+    mine = session.catalogue.summary()
+    click.echo(f"{mine['in']:,} of {mine['frames']:,} frames are in; {mine['mine']:,} by a person's word")
+    if session.words.path.parent != dataset:
+        click.echo(f"next: framekit decide {printable(dataset)} --from {printable(session.words.path)}")
+        return
+    if session.decided:
+        after_decisions(dataset)
+    click.echo(f"next: framekit audit {printable(dataset)}")
 
 
 @main.command()

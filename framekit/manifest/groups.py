@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,7 +23,9 @@ class Group:
     others: list[str]
 
 
-def near_duplicates(manifest: Manifest, frames: pa.Table | None = None) -> list[Group]:
+def near_duplicates(
+    manifest: Manifest, frames: pa.Table | None = None, *, because_of: Mapping[str, str] | None = None
+) -> list[Group]:
     """The groups of near-duplicates in a dataset, largest first, those of one size in the order of frames.
 
     A frame stands under the one that it was last found to be like: what `decisions.parquet` says goes over
@@ -31,6 +34,7 @@ def near_duplicates(manifest: Manifest, frames: pa.Table | None = None) -> list[
     Args:
         manifest: The dataset.
         frames: `frame_id` and `duplicate_of` of its frames, where they are at hand.
+        because_of: frame_id → the frame that it is left out for; as decisions leave it by default.
 
     Raises:
         ManifestError: A shard or decisions.parquet is damaged.
@@ -39,9 +43,9 @@ def near_duplicates(manifest: Manifest, frames: pa.Table | None = None) -> list[
         frames = manifest.frames(["frame_id", "duplicate_of"])
     ids = frames["frame_id"].to_pylist()
     like = dict(zip(ids, frames["duplicate_of"].to_pylist(), strict=True))
-    like |= {
-        id_: word.because_of for id_, word in manifest.dropped.items() if word.because_of and id_ in like
-    }
+    if because_of is None:
+        because_of = {id_: word.because_of for id_, word in manifest.dropped.items() if word.because_of}
+    like |= {id_: other for id_, other in because_of.items() if id_ in like}
     members: dict[str, list[str]] = {}
     for id_ in ids:
         kept = _stands_for(id_, like)

@@ -17,6 +17,7 @@ from framekit.images.duplicates import group_near_identical, sharpest_of_groups
 from framekit.images.hashing import hash_name
 from framekit.images.likeness import SIZE
 from framekit.images.motion import Move
+from framekit.images.overlay import covered
 from framekit.images.rules import CROP_MEASURES, FRAME_MEASURES, QUALITY, left_out
 from framekit.images.runs import Seen
 from framekit.manifest.decisions import drop
@@ -197,19 +198,20 @@ def _overlaid(manifest: Manifest, pairs: pa.Table) -> np.ndarray:
     shares = np.zeros(pairs.num_rows)
     if not any(boxes.values()):
         return shares
-    sizes = {row.pop("frame_id"): row for row in manifest.frames(["frame_id", "width", "height"]).to_pylist()}
-    for position, crop in enumerate(pairs.select(["frame_id", "source", *CROP_PLACE]).to_pylist()):
-        box, size = boxes.get(crop["source"]), sizes[crop["frame_id"]]
+    frames = manifest.frames(["frame_id", "width", "height"])
+    rows = pc.index_in(pairs["frame_id"], value_set=frames["frame_id"])
+    sizes = _matrix(frames.select(["width", "height"]).take(rows)) * _matrix(pairs.select(["scale"]))
+    crops = _matrix(pairs.select(["crop_x", "crop_y", "crop_size"]))
+    for source, box in boxes.items():
         if box:
-            across = _common(crop["crop_x"], crop["crop_size"], box[0], box[2], size["width"] * crop["scale"])
-            down = _common(crop["crop_y"], crop["crop_size"], box[1], box[3], size["height"] * crop["scale"])
-            shares[position] = across * down / crop["crop_size"] ** 2
+            of = pc.fill_null(pc.equal(pairs["source"], source), False).to_numpy()
+            shares[of] = covered(box, crops[of], sizes[of])
     return shares
 
 
-def _common(start: int, side: int, box_start: float, box_side: float, whole: float) -> float:
-    """Pixels along one side that a crop shares with a box, which is given in shares of the whole."""
-    return max(0.0, min(start + side, (box_start + box_side) * whole) - max(start, box_start * whole))
+def _matrix(table: pa.Table) -> np.ndarray:
+    """(N, columns) float64."""
+    return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:

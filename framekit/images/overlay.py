@@ -143,6 +143,24 @@ def agreed(parts: Iterable[tuple[Box | None, int]]) -> Box | None:
     return left, top, right - left, bottom - top
 
 
+def covered(box: Box, crops: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Share of square crops that lies under an overlay.
+
+    Args:
+        box: The overlay.
+        crops: (N, 3) left and top edge and side of each crop, in pixels of the picture that it was cut from.
+        sizes: (N, 2) width and height of these pictures.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
+    starts, sides = crops[:, :2], crops[:, 2:]
+    box_starts, box_stops = box[:2] * sizes, np.add(box[:2], box[2:]) * sizes
+    common = np.minimum(starts + sides, box_stops) - np.maximum(starts, box_starts)
+    shares: np.ndarray = common.clip(0).prod(axis=1) / sides[:, 0] ** 2
+    return shares
+
+
 def _overlap(box: Box, other: Box) -> float:
     """Area that two boxes share over the area of both, 0 to 1."""
     across, down = (

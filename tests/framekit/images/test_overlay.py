@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from framekit.images.overlay import Overlay
+from framekit.images.overlay import Overlay, covered
 from tests.framekit.images.test_edges import drawing
 
 PLACE = (540, 24, 60, 30)  # x, y, width, height
@@ -64,3 +64,14 @@ def test_a_picture_of_another_size_is_left_out():
     odd = [np.zeros((480, 640, 3), np.uint8)]
     images = [with_logo(image) for image in shots(12)]
     assert box_of(images + odd) == box_of(images)
+
+
+def test_a_crop_s_share_under_an_overlay_is_its_pixels():
+    box = (0.75, 0.5, 0.125, 0.25)  # of 640 × 360: from 480 to 560 across, from 180 to 270 down
+    under = np.zeros((360, 640), bool)
+    under[180:270, 480:560] = True
+    crops = np.array([(0, 0, 64), (448, 200, 64), (500, 190, 32), (470, 150, 200), (0, 296, 64)], float)
+    sizes = np.tile((640.0, 360.0), (len(crops), 1))
+    expected = [under[int(y) : int(y + side), int(x) : int(x + side)].sum() / side**2 for x, y, side in crops]
+    assert covered(box, crops, sizes) == pytest.approx(expected)
+    assert covered(box, 2 * crops, 2 * sizes) == pytest.approx(expected)

@@ -20,7 +20,7 @@ from cartoongan import checkpoints
 from cartoongan.checkpoints import Checkpoint, latest, load, load_generator, save
 from cartoongan.features import VGGFeatures
 from cartoongan.networks import Generator
-from cartoongan.options import FREE_TO_CHANGE, TrainOptions
+from cartoongan.options import FREE_TO_CHANGE, GeneratorOptions, TrainOptions
 from cartoongan.run_folder import clear_leftovers
 from cartoongan.steps import Training
 from cartoongan.trainer import RunSummary
@@ -194,7 +194,7 @@ def test_a_lone_export_in_a_folder_will_do(finished: RunSummary, tmp_path: Path)
 def test_the_export_says_what_it_is_and_no_more(finished: RunSummary) -> None:
     with safe_open(finished.generator, "pt") as file:
         options = json.loads(file.metadata()["options"])
-    assert options == {"base_channels": 4, "residual_blocks": 1}
+    assert options == GeneratorOptions(base_channels=4, residual_blocks=1).model_dump()
 
 
 def test_files_may_be_read_by_whom_the_umask_lets(finished: RunSummary) -> None:

@@ -40,7 +40,7 @@ def test_films_take_the_place_of_the_recipe_s():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("train.steps=7", "train.steps: unknown option; known here: base_channels"),
+        ("train.steps=7", "train.steps: unknown option; known here: generator, base_channels"),
         ("cartoons.evry=7", "cartoons.evry: unknown option"),
         ("films=7", "films: unknown option; known here: title, out"),
         ("cartoons.every=0", "cartoons.every: must be greater than or equal to 1"),

@@ -133,7 +133,7 @@ def load_generator(path: str | Path) -> Generator:
         checkpoint = load(path)
         options, weights = checkpoint.options, checkpoint.generator
     with torch.device("meta"):  # takes no memory, whatever size a stranger's file claims
-        generator = Generator(options.base_channels, options.residual_blocks)
+        generator = Generator(options)
     wanted = generator.state_dict()
     if weights.keys() != wanted.keys() or not all(_fits(weights[name], wanted[name]) for name in wanted):
         raise FramekitError("damaged: its weights do not fit its options", where=path)

@@ -7,7 +7,11 @@ In the comments k is the kernel's side, n the feature maps at 64 base channels, 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cartoongan.options import GeneratorOptions, TrainOptions
 
 SIZE_MULTIPLE = 4
 """Both networks halve pictures twice: heights and widths must be multiples of this."""
@@ -16,51 +20,65 @@ LEAK = 0.2
 
 
 class Generator(nn.Module):
-    """Photo to cartoon; any height and width that are multiples of 4. 11.1 M parameters.
+    """Photo to cartoon; any height and width that are multiples of 4. 11.1 M parameters, 1.3 M when light.
 
     Args:
-        channels: Feature maps of the first layer.
-        residual_blocks: Blocks between the down and the up half.
+        options: Width, depth and kinds of its layers; the paper's when None.
+
+    Attributes:
+        recompute: Remember only what passes between its stages, and compute the rest again for gradients.
     """
 
-    def __init__(self, channels: int = 64, residual_blocks: int = 8) -> None:
+    def __init__(self, options: GeneratorOptions | None = None) -> None:
         super().__init__()
-        n, n2, n4 = channels, 2 * channels, 4 * channels
-        self.flat = nn.Sequential(*_conv_norm(3, n, kernel=7), nn.ReLU(inplace=True))  # k7 n64 s1
+        options = options or GeneratorOptions()
+        make, padding, n = _Layers(options), options.padding, options.base_channels
+        n2, n4 = 2 * n, 4 * n
+        self.recompute = False
+        flat = make.conv_norm(3, n, kernel=7, padding=padding)  # k7 n64 s1
+        self.flat = nn.Sequential(*flat, nn.ReLU(inplace=True))
         self.down = nn.Sequential(
-            _conv(n, n2, stride=2),  # k3 n128 s2
-            *_conv_norm(n2, n2),  # k3 n128 s1
+            make.conv(n, n2, stride=2),  # k3 n128 s2
+            *make.conv_norm(n2, n2),  # k3 n128 s1
             nn.ReLU(inplace=True),
-            _conv(n2, n4, stride=2),  # k3 n256 s2
-            *_conv_norm(n4, n4),  # k3 n256 s1
+            make.conv(n2, n4, stride=2),  # k3 n256 s2
+            *make.conv_norm(n4, n4),  # k3 n256 s1
             nn.ReLU(inplace=True),
         )
-        self.residual = nn.Sequential(
-            *(ResidualBlock(n4) for _ in range(residual_blocks))
-        )  # k3 n256 s1, twice
+        blocks = (ResidualBlock(n4, options) for _ in range(options.residual_blocks))
+        self.residual = nn.Sequential(*blocks)  # k3 n256 s1, twice
         self.up = nn.Sequential(
-            _up(n4, n2),  # k3 n128 s1/2
-            *_conv_norm(n2, n2),  # k3 n128 s1
+            make.up(n4, n2),  # k3 n128 s1/2
+            *make.conv_norm(n2, n2),  # k3 n128 s1
             nn.ReLU(inplace=True),
-            _up(n2, n),  # k3 n64 s1/2
-            *_conv_norm(n, n),  # k3 n64 s1
+            make.up(n2, n),  # k3 n64 s1/2
+            *make.conv_norm(n, n),  # k3 n64 s1
             nn.ReLU(inplace=True),
         )
-        self.out = nn.Sequential(_conv(n, 3, kernel=7), nn.Tanh())  # k7 n3 s1
+        self.out = nn.Sequential(make.conv(n, 3, kernel=7, padding=padding), nn.Tanh())  # k7 n3 s1
         self.apply(_first_weights)
 
     def forward(self, photos: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] → the same shape and range."""
-        return self.out(self.up(self.residual(self.down(self.flat(photos)))))
+        x = photos
+        for stage in (self.flat, self.down, *self.residual, self.up, self.out):
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(stage, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = stage(x)
+        return x
 
 
 class ResidualBlock(nn.Module):
     """k3 n256 s1, k3 n256 s1, and the input added."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, options: GeneratorOptions) -> None:
         super().__init__()
+        make = _Layers(options)
         self.body = nn.Sequential(
-            *_conv_norm(channels, channels), nn.ReLU(inplace=True), *_conv_norm(channels, channels)
+            *make.conv_norm(channels, channels, padding=options.padding),
+            nn.ReLU(inplace=True),
+            *make.conv_norm(channels, channels, padding=options.padding),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,26 +92,59 @@ class Discriminator(nn.Module):
     It is never used outside training, so its norms keep no running statistics.
 
     Args:
-        channels: Feature maps of the first layer.
+        options: Width, norm, spectral norm; the paper's when None.
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, options: TrainOptions | None = None) -> None:
         super().__init__()
-        n, n2, n4, n8 = channels, 2 * channels, 4 * channels, 8 * channels
+        options = options or TrainOptions()
+        # Always dense: a light one could not keep a generator honest.
+        make = _Layers(options.model_copy(update={"generator": "normal"}), running=False)
+        n = options.base_channels // 2
+        n2, n4, n8 = 2 * n, 4 * n, 8 * n
         self.layers = nn.Sequential(
-            *(_conv(3, n), _leaky()),  # k3 n32 s1
-            *(_conv(n, n2, stride=2), _leaky()),  # k3 n64 s2
-            *(*_conv_norm(n2, n4, running=False), _leaky()),  # k3 n128 s1
-            *(_conv(n4, n4, stride=2), _leaky()),  # k3 n128 s2
-            *(*_conv_norm(n4, n8, running=False), _leaky()),  # k3 n256 s1
-            *(*_conv_norm(n8, n8, running=False), _leaky()),  # k3 n256 s1
-            _conv(n8, 1),  # k3 n1 s1
+            *(make.conv(3, n), _leaky()),  # k3 n32 s1
+            *(make.conv(n, n2, stride=2), _leaky()),  # k3 n64 s2
+            *(*make.conv_norm(n2, n4), _leaky()),  # k3 n128 s1
+            *(make.conv(n4, n4, stride=2), _leaky()),  # k3 n128 s2
+            *(*make.conv_norm(n4, n8), _leaky()),  # k3 n256 s1
+            *(*make.conv_norm(n8, n8), _leaky()),  # k3 n256 s1
+            make.conv(n8, 1),  # k3 n1 s1
         )
         self.apply(_first_weights)
+        if options.spectral_norm:  # Miyato et al., ICLR 2018
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    nn.utils.parametrizations.spectral_norm(layer)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] → (N, 1, H/4, W/4) logits."""
         return self.layers(pictures)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Norm over each picture's groups of feature maps: as many as maps is instance norm, one is layer norm.
+
+    torch's own would bring 16-bit pictures to float32 under autocast, and refuses maps of one pixel, which
+    photos of 4×4 come to. Means and variances are float32 inside in any case.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape and dtype."""
+        weight, bias = (None if value is None else value.to(x.dtype) for value in (self.weight, self.bias))
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.group_norm(x, self.num_groups, weight, bias, self.eps)
+
+
+class ReflectingConv(nn.Conv2d):
+    """A convolution whose input is mirrored at its borders; repeated, where it is too small for that."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, outputs, H, W)."""
+        side = self.kernel_size[0] // 2
+        mode = "reflect" if min(x.shape[-2:]) > side else "replicate"
+        padded = F.pad(x, (side,) * 4, mode=mode)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -111,19 +162,55 @@ def to_bytes(pictures: Tensor) -> Tensor:
     return pictures.add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _conv(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
+class _Layers:
+    """Makes layers of the kinds that `options` ask for.
 
+    Args:
+        options: Norm, upsampling, and whether 3×3 convolutions are depthwise separable.
+        running: Whether batch norms keep running statistics.
+    """
 
-def _conv_norm(
-    inputs: int, outputs: int, *, kernel: int = 3, running: bool = True
-) -> tuple[nn.Module, nn.Module]:
-    norm = nn.BatchNorm2d(outputs, track_running_stats=running)
-    return _conv(inputs, outputs, kernel=kernel, bias=False), norm
+    def __init__(self, options: GeneratorOptions, *, running: bool = True) -> None:
+        self._options, self._running = options, running
 
+    def conv(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        bias: bool = True,
+        padding: str = "zero",
+    ) -> nn.Module:
+        kind = ReflectingConv if padding == "reflect" else nn.Conv2d
+        if self._options.generator == "light" and kernel == 3:
+            depthwise = kind(inputs, inputs, kernel, stride, kernel // 2, groups=inputs, bias=False)
+            return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1, bias=bias))
+        return kind(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
 
-def _up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+    def conv_norm(
+        self, inputs: int, outputs: int, *, kernel: int = 3, padding: str = "zero"
+    ) -> tuple[nn.Module, nn.Module]:
+        conv = self.conv(inputs, outputs, kernel=kernel, bias=False, padding=padding)
+        return conv, self._norm(outputs)
+
+    def up(self, inputs: int, outputs: int) -> nn.Module:
+        if self._options.upsampling == "resize":  # Odena et al., Distill 2016
+            return nn.Sequential(nn.Upsample(scale_factor=2), self.conv(inputs, outputs))
+        if self._options.generator == "light":
+            depthwise = nn.ConvTranspose2d(inputs, inputs, 3, 2, 1, 1, groups=inputs, bias=False)
+            return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
+        return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+
+    def _norm(self, channels: int) -> nn.Module:
+        match self._options.norm:
+            case "batch":
+                return nn.BatchNorm2d(channels, track_running_stats=self._running)
+            case "layer":
+                return GroupNorm(1, channels)
+            case norm:
+                return GroupNorm(channels, channels, affine=norm == "instance-affine")
 
 
 def _leaky() -> nn.LeakyReLU:
@@ -131,8 +218,12 @@ def _leaky() -> nn.LeakyReLU:
 
 
 def _first_weights(module: nn.Module) -> None:
-    # The paper gives none; these are the usual ones since DCGAN.
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, WEIGHT_DEVIATION)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        return
+    separable = module.groups > 1 or module.kernel_size == (1, 1)
+    # The paper gives none; these are the usual ones since DCGAN. Separable pairs need larger ones: they sum
+    # over few values, and what goes into a norm would be smaller than its epsilon.
+    deviation = module.weight[0].numel() ** -0.5 if separable else WEIGHT_DEVIATION
+    nn.init.normal_(module.weight, 0.0, deviation)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -58,8 +58,8 @@ class Training:
         self._weights = {"content": options.omega}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
-            self.generator = Generator(options.base_channels, options.residual_blocks).to(device)
-            self.discriminator = Discriminator(options.base_channels // 2).to(device)
+            self.generator = Generator(options).to(device)
+            self.discriminator = Discriminator(options).to(device)
         self._optimizers = {
             "generator": torch.optim.Adam(self.generator.parameters(), lr=options.lr, betas=BETAS),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), lr=options.lr, betas=BETAS),

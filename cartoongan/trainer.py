@@ -16,11 +16,12 @@ import torch
 import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.checkpoints import Checkpoint
-from cartoongan.data import STOPS, Batches, check_data, first_photos, fixed_photos, stream
+from cartoongan.data import Batches, centres, check_data, first_photos, stream
 from cartoongan.devices import memory_errors, pick_device
 from cartoongan.features import check_features, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
 from cartoongan.options import FREE_TO_CHANGE, TrainOptions
+from cartoongan.processes import STOPS
 from cartoongan.steps import Losses, Training
 from framekit.errors import CommandError, FramekitError
 from framekit.manifest import Manifest
@@ -61,9 +62,8 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan in words, one fact a line; reads and checks a given file of VGG weights."""
         options, per_epoch = self.options, self.steps_per_epoch
-        shape = options.base_channels, options.residual_blocks
         with torch.device("meta"):
-            generator, discriminator = Generator(*shape), Discriminator(options.base_channels // 2)
+            generator, discriminator = Generator(options), Discriminator(options)
         start = f"goes on after step {self.start.step}" if self.start else "starts anew"
         main_steps = max(self.total_steps - self.init_steps, 0)
         return [
@@ -232,7 +232,7 @@ class _Run:
 
     def go(self) -> RunSummary:
         run, options, first = self.plan.run, self.plan.options, self.done
-        photos = fixed_photos(self.plan.photos, count=options.samples, crop_size=options.crop_size)
+        photos = centres(self.plan.photos, count=options.samples, crop_size=options.crop_size)
         run.mkdir(parents=True, exist_ok=True)
         run_folder.clear_leftovers(run)
         run_folder.write_options(run, options, self.digests)

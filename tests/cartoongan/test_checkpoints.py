@@ -209,9 +209,9 @@ def test_a_claim_of_size_takes_no_memory(tmp_path: Path, monkeypatch: pytest.Mon
     save_file({}, tmp_path / "huge.safetensors", metadata=metadata)
     torch.save(EMPTY | {"options": json.loads(metadata["options"])}, tmp_path / "huge.pt")
 
-    def weightless(*shape: int) -> Generator:
+    def weightless(options: GeneratorOptions) -> Generator:
         assert torch.empty(0).device.type == "meta"
-        return Generator(*shape)
+        return Generator(options)
 
     monkeypatch.setattr(checkpoints, "Generator", weightless)
     for name in ("huge.safetensors", "huge.pt"):

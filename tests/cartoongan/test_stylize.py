@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from cartoongan.networks import Generator
-from cartoongan.options import StylizeOptions
+from cartoongan.options import GeneratorOptions, StylizeOptions
 from cartoongan.pictures import read_picture
 from cartoongan.stylize import Stylizer, load, stylize_paths
 from cartoongan.trainer import RunSummary
@@ -307,7 +307,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_running_means_are_used_so_that_pictures_do_not_influence_each_other() -> None:
     with torch.random.fork_rng():
-        generator = Generator(4, 1).eval()
+        generator = Generator(GeneratorOptions(base_channels=4, residual_blocks=1)).eval()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     Stylizer(generator, torch.device("cpu"))(noise(16, 16))
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())

@@ -3,7 +3,8 @@
 Each domain (photos, cartoons) is an endless stream: epoch after epoch, each in an order of its own, in which
 whole row groups are read and shuffled together (`framekit.manifest.Shuffle`). Sample number n of a stream is
 cropped and flipped by a seed made of (seed, domain, n). So a resumed run sees what it would have seen, with
-any workers. Each worker holds only what its own steps need.
+any workers, and several processes that share each step's batch see together what one alone would see. Each
+worker holds only what its own steps need.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice, tee
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.compute as pc
 import torch
@@ -25,13 +25,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from cartoongan.options import TrainOptions
+from cartoongan.processes import stops_held_back
 from framekit.errors import CommandError, FramekitError
 from framekit.manifest import WINDOW, Manifest, Pair, PairReader, Shuffle
 
 PHOTOS, CARTOONS = 0, 1
 """Domains, as seeds know them."""
-STOPS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that ask a run to stop."""
 
 
 def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> None:
@@ -71,17 +70,26 @@ class Samples:
     Args:
         reader: The domain's pairs.
         domain: `PHOTOS` or `CARTOONS`.
-        crop_size: Side of the square that is cut out of larger samples.
+        crop_size: Side of the square that comes out.
         seed: Of order, crops and flips.
+        scale_jitter: Squares are cut out up to this share larger, as the sample allows, and shrunk.
         window: Row groups that are shuffled together.
     """
 
     def __init__(
-        self, reader: PairReader, *, domain: int, crop_size: int, seed: int, window: int = WINDOW
+        self,
+        reader: PairReader,
+        *,
+        domain: int,
+        crop_size: int,
+        seed: int,
+        scale_jitter: float = 0.0,
+        window: int = WINDOW,
     ) -> None:
         self._reader, self._domain = reader, domain
-        self._crop_size, self._seed = crop_size, seed
+        self._crop_size, self._seed, self._scale_jitter = crop_size, seed, scale_jitter
         self._shuffle = Shuffle(reader.row_groups, seed=(seed, domain), window=window)
+        self._transforms: dict[tuple[int, int], Any] = {}
 
     def at(self, numbers: Iterable[int]) -> Iterator[dict[str, np.ndarray]]:
         """The samples at ascending `numbers` of the stream, which may be endless.
@@ -96,8 +104,9 @@ class Samples:
         for number, pair in zip(numbers, pairs, strict=True):
             pictures = self._pictures(pair)
             seed = np.random.SeedSequence([self._seed, self._domain, number]).generate_state(1, np.uint64)[0]
-            self._augment.set_random_seed(int(seed))
-            yield self._augment(**pictures)
+            augment = self._augment(*pair.image.shape[:2])
+            augment.set_random_seed(int(seed))
+            yield augment(**pictures)
 
     def _pictures(self, pair: Pair) -> dict[str, np.ndarray]:
         if min(pair.image.shape[:2]) < self._crop_size:
@@ -108,34 +117,61 @@ class Samples:
             raise FramekitError(
                 "no edge-smoothed half", where=pair.pair_id, advice="extract the cartoons again"
             )
+        if pair.smoothed.shape != pair.image.shape:
+            raise FramekitError("its edge-smoothed half has another size", where=pair.pair_id)
         return {"image": pair.image, "smoothed": pair.smoothed}
 
-    @cached_property
-    def _augment(self) -> Any:
-        os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-        import albumentations as A
+    def _augment(self, height: int, width: int) -> Any:
+        """What is done to a picture of that size, and alike to its smoothed half."""
+        most = min(height, width, int(self._crop_size * (1 + self._scale_jitter)))
+        if most == self._crop_size:
+            height = width = 0  # every size is cut alike
+        if (height, width) not in self._transforms:
+            os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+            import albumentations as A
 
-        transforms = [A.RandomCrop(self._crop_size, self._crop_size), A.HorizontalFlip(p=0.5)]
-        return A.Compose(transforms, additional_targets={"smoothed": "image"})
+            size = self._crop_size, self._crop_size
+            cut = A.RandomCrop(*size)
+            if height:
+                areas = self._crop_size**2 / (height * width), most**2 / (height * width)
+                area_averages = cv2.INTER_AREA
+                cut = A.RandomResizedCrop(size, scale=areas, ratio=(1, 1), interpolation=area_averages)
+            transforms = [cut, A.HorizontalFlip(p=0.5)]
+            self._transforms[height, width] = A.Compose(transforms, additional_targets={"smoothed": "image"})
+        return self._transforms[height, width]
 
 
 class Batches:
-    """All that training steps see, counted from 0.
+    """All that training steps see, counted from 0, or what one of several processes sees of it.
+
+    Process r of R takes part r of each step's batch.
 
     Args:
         cartoons: Pairs with their smoothed halves.
         photos: Pairs; smoothed halves are not looked at.
         options: Batch, crop size and seed.
         init_steps: Steps at the start that need photos only.
+        rank: Which process.
+        ranks: Of how many; they divide the batch.
     """
 
     def __init__(
-        self, cartoons: PairReader, photos: PairReader, *, options: TrainOptions, init_steps: int
+        self,
+        cartoons: PairReader,
+        photos: PairReader,
+        *,
+        options: TrainOptions,
+        init_steps: int,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        self._batch_size, self._init_steps = options.batch_size, init_steps
+        self._init_steps = init_steps
+        self._batch_size = options.batch_size
+        share = options.batch_size // ranks
+        self._share = range(rank * share, (rank + 1) * share)
         self._photos, self._cartoons = (
-            Samples(reader, domain=domain, crop_size=options.crop_size, seed=options.seed)
-            for reader, domain in ((photos, PHOTOS), (cartoons, CARTOONS))
+            samples_of(photos, PHOTOS, options),
+            samples_of(cartoons, CARTOONS, options),
         )
 
     def of(self, steps: range) -> Iterator[dict[str, Tensor]]:
@@ -144,15 +180,17 @@ class Batches:
         Raises:
             FramekitError: A sample could not be read.
         """
-        size, main = self._batch_size, (step - self._init_steps for step in steps if step >= self._init_steps)
-        photos = self._photos.at(_numbers(steps, size))
-        cartoons = self._cartoons.at(_numbers(main, size))
+        main = (step - self._init_steps for step in steps if step >= self._init_steps)
+        photos, cartoons = self._photos.at(self._numbers(steps)), self._cartoons.at(self._numbers(main))
         for step in steps:
-            batch = {"photos": _stacked(photos, size)["image"]}
+            batch = {"photos": _stacked(photos, len(self._share))["image"]}
             if step >= self._init_steps:
-                pairs = _stacked(cartoons, size)
+                pairs = _stacked(cartoons, len(self._share))
                 batch |= {"cartoons": pairs["image"], "smoothed": pairs["smoothed"]}
             yield batch
+
+    def _numbers(self, steps: Iterable[int]) -> Iterator[int]:
+        return (step * self._batch_size + place for step in steps for place in self._share)
 
 
 @dataclass
@@ -170,30 +208,51 @@ class _Steps(IterableDataset[dict[str, Tensor] | FramekitError]):
             yield error  # not raised: on its way out of a worker it would lose its one-line form
 
 
-def stream(batches: Batches, *, start: int, stop: int, workers: int) -> Iterator[dict[str, Tensor]]:
-    """Batches of steps `start` to `stop`, in order.
+def stream(
+    batches: Batches, *, start: int, stop: int, workers: int, device: torch.device | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """Batches of steps `start` to `stop`, in order; on a GPU, where `device` is one.
+
+    A batch is on its way to the GPU while the step before computes.
 
     Raises:
         FramekitError: A sample could not be read.
     """
+    on_gpu = device is not None and device.type == "cuda"
     loader = DataLoader(
         _Steps(batches, range(start, stop)),
         batch_size=None,
         num_workers=workers,
+        pin_memory=on_gpu,
         worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # else the loader draws a number from the global one
     )
-    with _stops_held_back():
+    with stops_held_back():
         loaded = iter(loader)
+    found = _unbroken(loaded)
+    return _ahead(found, device) if device is not None and on_gpu else found
+
+
+def _unbroken(loaded: Iterator[dict[str, Tensor] | FramekitError]) -> Iterator[dict[str, Tensor]]:
     for batch in loaded:
         if isinstance(batch, FramekitError):
             raise batch
         yield batch
 
 
-def fixed_photos(photos: Manifest, *, count: int, crop_size: int) -> Tensor:
-    """Centres of photos spread evenly over the dataset, for the sample grids: (N, 3, P, P) uint8 RGB."""
-    reader = photos.reader(smoothed=False)
+def _ahead(batches: Iterator[dict[str, Tensor]], device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """The same on `device`: each is sent, without waiting, before the one ahead of it is used."""
+    sent: list[dict[str, Tensor]] = []
+    for batch in batches:
+        sent.append({name: part.to(device, non_blocking=True) for name, part in batch.items()})
+        if len(sent) > 1:
+            yield sent.pop(0)
+    yield from sent
+
+
+def centres(manifest: Manifest, *, count: int, crop_size: int) -> Tensor:
+    """Centres of at most `count` samples, spread evenly over the dataset: (N, 3, P, P) uint8 RGB."""
+    reader = manifest.reader(smoothed=False)
     places = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)
     pictures = [_centre(reader[int(place)], crop_size) for place in places]
     return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
@@ -201,15 +260,16 @@ def fixed_photos(photos: Manifest, *, count: int, crop_size: int) -> Tensor:
 
 def first_photos(photos: Manifest, options: TrainOptions, *, steps: int) -> list[Tensor]:
     """The photos of the first `steps` steps, as training sees them: each (N, 3, P, P) uint8 RGB."""
-    reader = photos.reader(smoothed=False)
-    samples = Samples(reader, domain=PHOTOS, crop_size=options.crop_size, seed=options.seed)
-    found = samples.at(_numbers(range(steps), options.batch_size))
+    found = samples_of(photos.reader(smoothed=False), PHOTOS, options).at(range(steps * options.batch_size))
     return [_stacked(found, options.batch_size)["image"] for _ in range(steps)]
 
 
-def _numbers(steps: Iterable[int], batch_size: int) -> Iterator[int]:
-    """Numbers of the samples of `steps`."""
-    return (step * batch_size + place for step in steps for place in range(batch_size))
+def samples_of(reader: PairReader, domain: int, options: TrainOptions) -> Samples:
+    """A domain's samples as `options` ask for them: only photos are ever shrunk, a drawing's lines stay."""
+    scale_jitter = options.scale_jitter if domain == PHOTOS else 0.0
+    return Samples(
+        reader, domain=domain, crop_size=options.crop_size, seed=options.seed, scale_jitter=scale_jitter
+    )
 
 
 def _stacked(samples: Iterator[dict[str, np.ndarray]], batch_size: int) -> dict[str, Tensor]:
@@ -226,19 +286,6 @@ def _centre(pair: Pair, size: int) -> np.ndarray:
         raise FramekitError(f"smaller than the crop of {size} pixels", where=pair.pair_id)
     top, left = (height - size) // 2, (width - size) // 2
     return pair.image[top : top + size, left : left + size]
-
-
-@contextmanager
-def _stops_held_back() -> Iterator[None]:
-    """Keep stops from processes that are begun meanwhile, until they ignore them themselves."""
-    if not hasattr(signal, "sigwaitinfo"):  # only on Linux and its like
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker(_number: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import framekit.manifest
-from cartoongan.data import CARTOONS, PHOTOS, Batches, Samples, check_data, fixed_photos, stream
+from cartoongan.data import CARTOONS, PHOTOS, Batches, Samples, centres, check_data, samples_of, stream
 from cartoongan.options import TrainOptions
 from framekit.errors import CommandError, FramekitError
 from tests.cartoongan.datasets import SIDE, drawing, write_dataset
@@ -91,6 +91,39 @@ def test_pictures_are_cut_and_mirrored_but_never_resized(mapped: Path) -> None:
     assert {row for row, _ in corners} == {column for _, column in corners} == set(range(SIDE - 32 + 1))
 
 
+def test_photos_are_shrunk_by_the_jitter_and_never_squashed(mapped: Path, small: TrainOptions) -> None:
+    options = small.model_copy(update={"scale_jitter": 0.5})  # up to 48 pixels, of which there are 40
+    reader = framekit.manifest.open(mapped).reader()
+    scales = []
+    for sample in samples_of(reader, PHOTOS, options).at(range(100)):
+        assert sample["image"].shape == (32, 32, 3)
+        rows, columns = (np.ptp(sample["image"][..., axis].astype(int)) for axis in (0, 1))
+        assert abs(rows - columns) <= 1
+        scales.append(rows / 31)
+    assert min(scales) < 1.05 and max(scales) > 1.2 and min(scales) >= 0.95 and max(scales) <= 40 / 31
+    again = samples_of(reader, PHOTOS, options).at([99])
+    assert np.array_equal(next(again)["image"], sample["image"])
+
+
+def test_drawings_are_never_shrunk(mapped: Path, small: TrainOptions) -> None:
+    reader, options = framekit.manifest.open(mapped).reader(), small.model_copy(update={"scale_jitter": 0.5})
+    plain = samples_of(reader, CARTOONS, small).at(range(8))
+    for one, other in zip(samples_of(reader, CARTOONS, options).at(range(8)), plain, strict=True):
+        assert np.array_equal(one["image"], other["image"])
+
+
+def test_processes_share_each_batch(cartoons: Path, photos: Path, small: TrainOptions) -> None:
+    options = small.model_copy(update={"batch_size": 6})
+    readers = [framekit.manifest.open(root).reader() for root in (cartoons, photos)]
+    whole = Batches(*readers, options=options, init_steps=1).of(range(3))
+    shares = [
+        Batches(*readers, options=options, init_steps=1, rank=rank, ranks=3).of(range(3)) for rank in range(3)
+    ]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        for name, pictures in batch.items():
+            assert torch.equal(pictures, torch.cat([part[name] for part in parts]))
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than this machine has cores
 def test_step_n_sees_the_same_from_any_start_with_any_workers(
     cartoons: Path, photos: Path, small: TrainOptions
@@ -147,6 +180,13 @@ def test_cartoons_without_smoothed_halves_are_refused(photos: Path, small: Train
         check_data(plain, plain, small)
 
 
+def test_halves_of_different_sizes_are_refused(photos: Path, small: TrainOptions, tmp_path: Path) -> None:
+    odd = write_dataset(tmp_path, [drawing(0)], smooth=True, halves=[drawing(0, side=44)])
+    source = batches(odd, photos, small, init_steps=0)
+    with pytest.raises(FramekitError, match="drawn:0#0: its edge-smoothed half has another size"):
+        next(source.of(range(1)))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_one_bad_sample_is_named_in_one_line(
     workers: int, photos: Path, small: TrainOptions, tmp_path: Path
@@ -160,10 +200,10 @@ def test_one_bad_sample_is_named_in_one_line(
 
 def test_grid_photos_are_spread_over_the_dataset_and_cut_at_the_centre(mapped: Path) -> None:
     manifest = framekit.manifest.open(mapped)
-    grid = fixed_photos(manifest, count=2, crop_size=32)
+    grid = centres(manifest, count=2, crop_size=32)
     assert grid.shape == (2, 3, 32, 32)
     assert grid[:, :, 0, 0].tolist() == [[4, 4, 0], [4, 4, 3]]
-    assert len(fixed_photos(manifest, count=9, crop_size=32)) == 4
+    assert len(centres(manifest, count=9, crop_size=32)) == 4
 
 
 def test_photos_without_smoothed_halves_will_do(photos: Path) -> None:

@@ -239,11 +239,10 @@ def audit(dataset: Path, as_json: bool) -> None:
     framekit audit dataset
     framekit audit dataset --json | jq .dropped
     """
-    import framekit.manifest
-    from framekit.audit.measures import measure_dataset
+    from framekit.audit.auditing import audit as run
     from framekit.audit.report import report_lines
 
-    figures = measure_dataset(framekit.manifest.open(dataset))
+    figures = run(dataset).figures
     if as_json:
         print_json(figures.as_json())
     else:

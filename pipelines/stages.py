@@ -13,7 +13,7 @@ from pathlib import Path
 
 import framekit.manifest
 from framekit import __version__
-from framekit.audit.measures import measure_dataset
+from framekit.audit.auditing import audit
 from framekit.audit.report import report_lines
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.extract import extract
@@ -166,7 +166,7 @@ def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> lis
 
 
 def _audit(root: Path) -> None:
-    figures = {name: measure_dataset(framekit.manifest.open(root / name)) for name in ("cartoons", "photos")}
+    figures = {name: audit(root / name).figures for name in ("cartoons", "photos")}
     for figure in figures.values():
         for line in report_lines(figure):
             say(line)

@@ -39,6 +39,7 @@ ROOMS = {
         "validating",
         "terminal",
         "images",
+        "options",
         "sources",
         "manifest",
         "extraction",

@@ -1,17 +1,52 @@
-"""The figures of a dataset: what came from where, what was left out and why, how it looks."""
+"""The figures of a dataset: what came from where and when, what was left out and why, how it looks."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 
-from framekit.manifest import Manifest, ManifestError
+from framekit.audit.rows import Frames, Rows
 
-MEASURES = ("brightness", "contrast", "sharpness")
+QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+BINS = 32
+"""Of a histogram."""
+TAILS = (0.005, 0.995)
+"""Quantiles between which a histogram's bins lie; what is beyond them counts in the first and the last."""
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+"""Seconds that a bin of a film's timeline may span."""
+MOST_BINS = 60
+LARGEST_SHOTS = 6
+"""Shots that are named."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of so many."""
+
+    part: int
+    whole: int
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1; 0 of none is 0."""
+        return self.part / self.whole if self.whole else 0.0
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What the parts of a film gave, from its start, each part `step` seconds long.
+
+    Attributes:
+        sampled, kept: Frames.
+        pairs: Pairs that are in.
+    """
+
+    step: int
+    sampled: list[int]
+    kept: list[int]
+    pairs: list[int]
 
 
 @dataclass
@@ -20,8 +55,11 @@ class SourceFigures:
 
     Attributes:
         sampled, kept: Frames.
-        pairs: Pairs that are left in.
-        dropped: Frames left out, by reason.
+        pairs: Pairs that are in.
+        dropped: Frames left out, by reason, most frequent first.
+        seconds: Length of a film as far as it is known.
+        timeline: None for stills and films without times.
+        medians: Of each measure over the frames that are kept.
     """
 
     id: str
@@ -31,95 +69,257 @@ class SourceFigures:
     kept: int = 0
     pairs: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
+    timeline: Timeline | None = None
+    medians: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass
-class Figures:
+@dataclass(frozen=True)
+class Distribution:
+    """How a measure is distributed.
+
+    Attributes:
+        quantiles: Those of `QUANTILES` of what is kept.
+        edges: Of the histogram's bins.
+        kept, left_out: How many are in each bin.
+        unmeasured: How many of those that are kept it was not measured of.
+    """
+
+    quantiles: list[float]
+    edges: list[float]
+    kept: list[int]
+    left_out: list[int]
+    unmeasured: int
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A shot of a film: its first and last sampled frame, and the pairs that they and those between gave."""
+
+    source: str
+    first: str
+    last: str
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Shots:
+    """How pairs are spread over the shots of films.
+
+    Attributes:
+        shots: How many are known.
+        with_pairs: How many of them gave pairs.
+        largest_tenth: Share of the pairs that comes from the tenth of these shots that gave most.
+        largest: The shots that gave most.
+    """
+
+    shots: int
+    with_pairs: int
+    largest_tenth: float
+    largest: list[Shot]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How evenly pairs come from films.
+
+    Attributes:
+        largest: Id of the source that gave most pairs.
+        largest_share: Its share.
+        effective: How many sources of equal size would be as even: e to the entropy of the shares.
+    """
+
+    largest: str | None
+    largest_share: float
+    effective: float
+
+
+@dataclass(frozen=True)
+class Counts:
     """What a dataset holds.
 
     Attributes:
         sampled, kept: Frames.
-        pairs: Pairs that are left in.
+        pairs: Pairs that are in.
+        without_pairs: Frames that are kept and have no pairs.
         dropped: Frames left out, by reason, most frequent first.
+        pairs_dropped: Pairs left out while their frames are in, by reason.
         groups: Pairs by content group (subfolder of photos); empty for films.
         content: Kept frames that show each content group, by an image tagger; None where none was asked.
         split: Pairs on each side of the split; None where the dataset is not split.
-        quantiles: For each measure its 0, 5, 25, 50, 75, 95 and 100 % quantiles over kept frames.
-        sources: What each source gave, in order.
-        problems: One line for each source that failed in whole or in part.
-        finished: Whether the extraction ran to its end; if not there is more than is counted here.
     """
 
-    dataset: str
     sampled: int
     kept: int
     pairs: int
+    without_pairs: int
     dropped: dict[str, int]
+    pairs_dropped: dict[str, int]
     groups: dict[str, int]
     content: dict[str, int] | None
     split: dict[str, int] | None
-    quantiles: dict[str, list[float]]
-    sources: list[SourceFigures]
-    problems: list[str]
-    finished: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
-def measure_dataset(manifest: Manifest) -> Figures:
-    """Count and measure a dataset."""
-    frames = manifest.frames(["frame_id", "source", "content", *MEASURES])
-    pairs = manifest.pairs(["source", "group"])
-    per_source = _by_source(manifest, frames, pairs)
-    dropped: Counter[str] = Counter()
-    for source in per_source:
-        dropped.update(source.dropped)
-    kept = np.array([id_ not in manifest.dropped for id_ in frames["frame_id"].to_pylist()], bool)
-    groups = Counter(group for group in pairs["group"].to_pylist() if group is not None)
-    return Figures(
-        dataset=str(manifest.root),
-        sampled=frames.num_rows,
-        kept=int(kept.sum()),
-        pairs=pairs.num_rows,
-        dropped=dict(dropped.most_common()),
-        groups=dict(groups.most_common()),
-        content=_content(frames["content"].to_pylist(), kept),
-        split=manifest.sides if manifest.info.split else None,
-        quantiles={name: _quantiles(frames[name].to_numpy()[kept]) for name in MEASURES if kept.any()},
-        sources=per_source,
-        problems=[f"{problem.path}: {problem.what}" for problem in manifest.info.problems],
-        finished=manifest.info.finished,
+def count(rows: Rows) -> Counts:
+    """Count what a dataset holds."""
+    frames, crops = rows.frames, rows.crops
+    with_pairs = np.zeros(len(frames), bool)
+    with_pairs[crops.frame[crops.frame >= 0]] = True
+    content = None
+    if frames.content is not None:
+        content = _most(
+            Counter({name: int(shows[frames.kept].sum()) for name, shows in frames.content.items()})
+        )
+    split = None
+    if frames.side is not None:
+        sides = Counter(frames.side[crops.frame[crops.frame >= 0]].tolist())
+        known = {side: sides[side] for side in ("train", "test")}
+        split = known | {"neither": len(crops) - sum(known.values())}
+    frame_ids, dropped = frames.row_of, rows.manifest.dropped
+    of_pairs = Counter(
+        word.reason or "by hand"
+        for item, word in dropped.items()
+        if item not in frame_ids
+        and (frame := frame_ids.get(item.rpartition("#")[0])) is not None
+        and frames.kept[frame]
+    )
+    return Counts(
+        sampled=len(frames),
+        kept=int(frames.kept.sum()),
+        pairs=len(crops),
+        without_pairs=int((frames.kept & ~with_pairs).sum()),
+        dropped=_most(Counter(frames.reasons[~frames.kept].tolist())),
+        pairs_dropped=_most(of_pairs),
+        groups=_most(Counter(group for group in crops.groups.tolist() if group is not None)),
+        content=content,
+        split=split,
     )
 
 
-def _content(content: list[list[str] | None], kept: np.ndarray) -> dict[str, int] | None:
-    told = [groups for groups, stays in zip(content, kept, strict=True) if stays and groups is not None]
-    if not told and kept.any():
+def _most(counter: Counter[str]) -> dict[str, int]:
+    """Most frequent first, those of one frequency by name."""
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def source_figures(rows: Rows) -> list[SourceFigures]:
+    """What each source gave, in their order."""
+    frames, crops = rows.frames, rows.crops
+    pairs_of_frame = np.bincount(crops.frame[crops.frame >= 0], minlength=len(frames))
+    pairs = np.bincount(crops.source[crops.source >= 0], minlength=len(rows.sources))
+    order = np.argsort(frames.source, kind="stable")
+    starts = np.searchsorted(frames.source[order], np.arange(len(rows.sources) + 1))
+    figures = []
+    for place, source in enumerate(rows.sources):
+        of = order[starts[place] : starts[place + 1]]
+        kept = of[frames.kept[of]]
+        seconds = _length(source.facts.get("seconds"), frames.seconds[of])
+        found = SourceFigures(source.id, source.path, source.kind)
+        found.sampled, found.kept, found.pairs = len(of), len(kept), int(pairs[place])
+        found.dropped = _most(Counter(frames.reasons[of[~frames.kept[of]]].tolist()))
+        found.seconds = seconds
+        found.timeline = _timeline(frames, of, pairs_of_frame, seconds)
+        found.medians = {
+            name: rounded(float(np.median(values[kept][told])))
+            for name, values in frames.measures.items()
+            if (told := np.isfinite(values[kept])).any()
+        }
+        figures.append(found)
+    return figures
+
+
+def _length(stated: object, seconds: np.ndarray) -> float | None:
+    """Of a film: as its header says, and at least to the last frame taken."""
+    last = float(np.nanmax(seconds)) if np.isfinite(seconds).any() else None
+    said = float(stated) if isinstance(stated, int | float) and 0 < stated < 1e7 else None
+    known = [length for length in (last, said) if length is not None]
+    return round(max(known), 3) if known and last is not None else None
+
+
+def _timeline(frames: Frames, of: np.ndarray, pairs: np.ndarray, seconds: float | None) -> Timeline | None:
+    of = of[np.isfinite(frames.seconds[of])]
+    if seconds is None or not len(of):
         return None
-    return dict(Counter(group for groups in told for group in groups).most_common())
+    step = next((step for step in STEPS if seconds <= step * MOST_BINS), None)
+    step = step or int(-(-seconds // (MOST_BINS * 600)) * 600)
+    bins = int(seconds // step) + 1
+    place = (frames.seconds[of] // step).clip(0, bins - 1).astype(np.int64)
+
+    def counted(weights: np.ndarray) -> list[int]:
+        sums: list[int] = np.bincount(place, weights, bins).astype(int).tolist()
+        return sums
+
+    return Timeline(step, counted(np.ones(len(of))), counted(frames.kept[of]), counted(pairs[of]))
 
 
-def _by_source(manifest: Manifest, frames: pa.Table, pairs: pa.Table) -> list[SourceFigures]:
-    figures = {s.id: SourceFigures(s.id, s.path, s.kind) for s in manifest.info.sources}
-    unknown = set(frames["source"].to_pylist() + pairs["source"].to_pylist()) - figures.keys()
-    if unknown:
-        what = f"rows of sources that dataset.json does not know: {', '.join(sorted(map(str, unknown)))}"
-        raise ManifestError(what, where=manifest.root, advice="see what else is wrong with: framekit verify")
-    reasons: dict[str, Counter[str]] = defaultdict(Counter)
-    for id_, source in zip(frames["frame_id"].to_pylist(), frames["source"].to_pylist(), strict=True):
-        figures[source].sampled += 1
-        if id_ in manifest.dropped:
-            reasons[source][manifest.dropped[id_].reason] += 1
-        else:
-            figures[source].kept += 1
-    for source, count in Counter(pairs["source"].to_pylist()).items():
-        figures[source].pairs = count
-    for source, counts in reasons.items():
-        figures[source].dropped = dict(counts.most_common())
-    return list(figures.values())
+def balance(sources: list[SourceFigures]) -> Balance:
+    """How evenly pairs come from sources."""
+    pairs = np.array([source.pairs for source in sources], np.float64)
+    if not pairs.sum():
+        return Balance(None, 0.0, 0.0)
+    shares = pairs / pairs.sum()
+    there = shares[shares > 0]
+    largest = int(np.argmax(shares))
+    effective = float(np.exp(-(there * np.log(there)).sum()))
+    return Balance(sources[largest].id, rounded(float(shares[largest])), rounded(effective))
 
 
-def _quantiles(values: np.ndarray) -> list[float]:
-    return [round(float(q), 2) for q in np.quantile(values, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1))]
+def shots(rows: Rows) -> Shots | None:
+    """How pairs are spread over shots; None where shots are not known."""
+    if not rows.scenes.num_rows:
+        return None
+    frames, crops = rows.frames, rows.crops
+    pairs = np.bincount(crops.frame[crops.frame >= 0], minlength=len(frames))
+    names = np.array(rows.scenes["source"].to_pylist(), object)
+    starts = rows.scenes["start"].to_numpy()
+    found: list[Shot] = []
+    for place, source in enumerate(rows.sources):
+        of_film = np.sort(starts[names == source.id])
+        of = np.flatnonzero(frames.source == place)
+        if not len(of_film) or not len(of):
+            continue
+        shot = np.searchsorted(of_film, frames.number[of], side="right")
+        order = np.argsort(shot, kind="stable")
+        for members in np.split(of[order], np.flatnonzero(np.diff(shot[order])) + 1):
+            ends = frames.ids[members[0]], frames.ids[members[-1]]
+            found.append(Shot(source.id, *ends, int(pairs[members].sum())))
+    giving = sorted((shot for shot in found if shot.pairs), key=lambda shot: -shot.pairs)
+    total = sum(shot.pairs for shot in giving)
+    tenth = sum(shot.pairs for shot in giving[: -(-len(giving) // 10)])
+    share = rounded(tenth / total) if total else 0.0
+    return Shots(rows.scenes.num_rows, len(giving), share, giving[:LARGEST_SHOTS])
+
+
+def distributions(measures: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, Distribution]:
+    """How each measure is distributed; those that nothing that is kept has are left out.
+
+    Args:
+        measures: (N,) of each; NaN where it was not measured.
+        kept: (N,) bool.
+    """
+    return {
+        name: _distribution(values, kept)
+        for name, values in measures.items()
+        if np.isfinite(values[kept]).any()
+    }
+
+
+def _distribution(values: np.ndarray, kept: np.ndarray) -> Distribution:
+    told = np.isfinite(values)
+    inside, outside = values[kept & told], values[~kept & told]
+    low, high = np.quantile(inside, TAILS)
+    if not low < high:
+        low, high = float(inside.min()), float(inside.max())
+    edges = np.linspace(low, high, BINS + 1) if low < high else np.array([low, low + 1])
+    counts = [np.histogram(part.clip(edges[0], edges[-1]), edges)[0].tolist() for part in (inside, outside)]
+    return Distribution(
+        quantiles=[rounded(float(value)) for value in np.quantile(inside, QUANTILES)],
+        edges=[rounded(float(edge)) for edge in edges],
+        kept=counts[0],
+        left_out=counts[1],
+        unmeasured=int((kept & ~told).sum()),
+    )
+
+
+def rounded(value: float) -> float:
+    """To four digits that count."""
+    return float(f"{value:.4g}")

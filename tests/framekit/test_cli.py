@@ -31,7 +31,7 @@ def test_from_film_to_audit(film, tmp_path):
     done = run("audit", tmp_path / "set")
     assert done.exit_code == 0
     assert "12 pairs from 3 of 3 sampled frames" in done.stdout
-    assert "worth doing: 12 pairs are few" in done.stdout
+    assert "Take more pairs. 12 pairs are few" in done.stdout
     done = run("verify", tmp_path / "set")
     assert (done.exit_code, done.stdout[:9]) == (0, "no faults")
 

@@ -74,6 +74,8 @@ def only_here(place: str | Path) -> bool:
 
 def _remote_path(protocol: str, rest: str) -> RemotePath:
     address = f"{protocol}://{rest}"
+    if "::" in rest:  # fsspec's chains: what is unpacked, cached, or read by way of a table of addresses
+        raise CommandError("an address within another is not taken", where=protocol + "://…::…")
     clean = _without_secrets(protocol, rest)
     if not rest.strip("/") or clean.endswith(":"):
         raise CommandError("an address without a place in it", where=address)
@@ -86,7 +88,7 @@ def _remote_path(protocol: str, rest: str) -> RemotePath:
         advice = f"pip install 'cartoon-framekit[{extra}]' brings it" if extra else str(error)
         what = f"{protocol}:// addresses need a package that is not installed"
         raise CommandError(what, where=clean, advice=advice) from None
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # file systems that stand on others want more
         known = "not known" in str(error)
         what = f"addresses of the kind {protocol}:// are not known" if known else "is no address of a file"
         raise CommandError(what, where=clean, advice="see docs/remote.md") from None
@@ -217,6 +219,10 @@ class RemotePath:
         if above.endswith("/"):  # nothing is above a bucket
             return self
         return RemotePath(self.store, above, key.rpartition("/")[0]) if slash else self
+
+    def with_name(self, name: str) -> RemotePath:
+        """What lies beside it under another name."""
+        return self.parent / name
 
     def resolve(self) -> RemotePath:
         """Itself: an address starts from nowhere else."""

@@ -45,6 +45,7 @@ def test_an_address_has_the_parts_of_a_path():
         ".mkv",
     )
     assert str(path.parent) == "s3://bucket/films" and path.parent / path.name == path
+    assert path.with_name("b.mkv") == path_of("s3://bucket/films/b.mkv")
     assert str(path_of("s3://bucket/films/")) == "s3://bucket/films"
     assert str(path_of("s3://bucket").parent) == "s3://bucket"
     assert path_of("https://host/My%20Film.mkv").name == "My Film.mkv"
@@ -69,11 +70,16 @@ def test_what_must_stay_secret_is_never_shown_but_used():
         ("nowhere://a/b", "addresses of the kind nowhere:// are not known"),
         ("s3://", "an address without a place in it"),
         ("https://", "an address without a place in it"),
+        ("zip://film.mkv::https://ada:pass@host/a.zip", "an address within another is not taken"),
+        ("reference://film.mkv::https://host/table.json", "an address within another is not taken"),
+        ("reference://film.mkv", "is no address of a file"),
+        ("dir://films", "is no address of a file"),
     ],
 )
 def test_an_address_of_which_nothing_can_come_is_refused(text, says):
-    with pytest.raises(CommandError, match=says):
+    with pytest.raises(CommandError, match=says) as error:
         path_of(text)
+    assert "pass" not in str(error.value)
 
 
 def test_a_package_that_is_missing_is_named_by_its_extra(monkeypatch):

@@ -9,6 +9,7 @@ does not bring back a pair of it that someone left out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -102,7 +103,7 @@ def decide(root: Path, items: Iterable[str], *, keep: bool | None, reason: str, 
     add_words(root / NAME, lambda _: words)
 
 
-def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]]) -> pa.Table:
+def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]]) -> None:
     """Put words at the end of a file of decisions, which may hang on what it holds by then; all or nothing.
 
     What they are about is not looked at; `decide` does that.
@@ -112,19 +113,41 @@ def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]])
         words_after: Gives the words to add, all of persons, when told what the file holds; while it is asked
             nobody else writes.
 
-    Returns:
-        What the file held before.
-
     Raises:
         FramekitError: Somebody else holds the lock for too long, or the file cannot be read or written.
     """
+    with locked_file(path):
+        table = read_words(path)
+        put_at_end(path, table, words_after(table))
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Keep everybody else from writing the file of decisions at `path`.
+
+    Raises:
+        FramekitError: Somebody else holds the lock for too long, or the folder cannot be written to.
+    """
     with locks.locked(path.with_name(path.name + ".lock"), patience=PATIENCE):
-        before = read_words(path)
-        words = words_after(before)
-        if words:
-            rows = pa.Table.from_pylist([word._asdict() for word in words], DECISIONS)
-            write_table(path, pa.concat_tables([before, rows]))
-    return before
+        yield
+
+
+def put_at_end(path: Path, table: pa.Table, words: Sequence[Decision]) -> pa.Table:
+    """Write a file of decisions that holds `table` and then `words`, and give that; for who holds its lock.
+
+    Raises:
+        FramekitError: It cannot be written: then it is as it was.
+    """
+    if not words:
+        return table
+    rows = pa.Table.from_pylist([word._asdict() for word in words], DECISIONS)
+    table = pa.concat_tables([table, rows]).combine_chunks()
+    try:
+        write_table(path, table)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
+        raise FramekitError(f"cannot be written ({why})", where=path) from error
+    return table
 
 
 def add_from(root: Path, file: Path) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from framekit.errors import FramekitError
-from framekit.manifest.decisions import NAME, RULE, Decision, add_words, read_words
+from framekit.manifest.decisions import NAME, RULE, Decision, locked_file, put_at_end, read_words
 from framekit.manifest.schema import DECISIONS
 from framekit.manifest.writing import write_table
 from framekit.storage.paths import is_remote
@@ -120,25 +120,26 @@ class Words:
         Raises:
             FramekitError: They cannot be saved.
         """
-        said: list[Decision] = []
-        meanwhile = False
-
-        def after(table: pa.Table) -> list[Decision]:
-            nonlocal meanwhile
-            if not table.equals(self._tables[self.path]):
-                meanwhile = True
+        with locked_file(self.path):
+            table = self._known()
+            meanwhile = table is not self._tables[self.path]
+            if meanwhile:
                 self._tables[self.path] = table
                 self._sort()
-            said.extend(words_after(self.last))
-            return said
-
-        before = add_words(self.path, after)
-        rows = pa.Table.from_pylist([word._asdict() for word in said], DECISIONS)
-        self._tables[self.path] = pa.concat_tables([before, rows])
-        self._stamps[self.path] = _stamp(self.path)
+            said = words_after(self.last)
+            self._tables[self.path] = put_at_end(self.path, table, said)
+            self._stamps[self.path] = _stamp(self.path)  # while nobody else writes
         for word in said:
             self.people.setdefault(word.item, []).append(word)
         return said, meanwhile
+
+    def _known(self) -> pa.Table:
+        """What the file of new words holds: the table at hand, unless somebody else has written it since."""
+        at_hand, stamp = self._tables[self.path], _stamp(self.path)
+        if stamp is not None and stamp == self._stamps[self.path]:
+            return at_hand
+        table = read_words(self.path)
+        return at_hand if table.equals(at_hand) else table
 
 
 def _read(path: Path) -> pa.Table:

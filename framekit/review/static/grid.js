@@ -102,6 +102,14 @@ export class Grid {
     });
   }
 
+  /** The films' names have come: tiles that are there already say them, too. */
+  name(sources) {
+    if (this.sources.length) return;
+    this.sources = sources;
+    for (const element of this.shown.values()) for (const tile of element.tiles) tile.frame = undefined;
+    this.refresh();
+  }
+
   // What is shown
 
   /** Show these frames; where `stay`, the active one stays the active one if it is among them. */
@@ -184,6 +192,7 @@ export class Grid {
     const last = Math.min(this.lines.count - 1, this.lines.at(offset + this.view * (1 + AHEAD)));
     this.recycle((line) => line >= first && line <= last);
     for (let line = first; line <= last; line++) this.line(line, offset);
+    this.hideSpare();
     this.describeActive();
     clearTimeout(this.resting);
     if (!fast) this.fetch();
@@ -195,6 +204,13 @@ export class Grid {
       if (stays(line)) continue;
       this.shown.delete(line);
       this.spare.push(element);
+    }
+  }
+
+  /** Lines that nothing needs now; most are used again before this, and stay as they are until then. */
+  hideSpare() {
+    for (const element of this.spare) {
+      if (element.hidden) continue;
       element.hidden = true;
       for (const tile of element.tiles) tile.removeAttribute("id");
     }
@@ -244,26 +260,27 @@ export class Grid {
     tile.classList.toggle("selected", this.selected.has(row));
     tile.setAttribute("aria-selected", String(selected));
     tile.id = `tile-${position}`;
+    const frame = this.frames.get(row);
     if (tile.row !== row) {
       tile.row = row;
-      tile.says = null;
       tile.image.removeAttribute("src");
       tile.classList.remove("pictured", "missing");
+      if (!frame) this.blank(tile);
     }
-    const frame = this.frames.get(row);
-    if (!frame) {
-      if (tile.says === null) this.blank(tile);
-      return;
-    }
+    if (!frame) return;
     const number = this.numberOf(position, frame);
-    const key = JSON.stringify([frame, number]);
-    if (tile.says !== key) this.describe(tile, frame, number);
-    tile.says = key;
+    if (tile.frame !== frame || tile.count !== number) this.describe(tile, frame, number);
+    tile.frame = frame;
+    tile.count = number;
   }
 
   blank(tile) {
-    tile.says = undefined;
+    if (tile.frame === null) return;
+    tile.frame = null;
     tile.classList.remove("out", "kept", "hand", "grouped");
+    tile.film.textContent = "";
+    tile.number.textContent = "";
+    tile.only.hidden = true;
     tile.heading.textContent = "";
     tile.word.textContent = "";
     tile.setAttribute("aria-label", "loading");
@@ -479,5 +496,6 @@ function makeTile(column) {
   picture.append(badge, make("span", { class: "members" }, icon("stack"), tile.members), tile.number, tile.only);
   const caption = make("div", { class: "caption" }, make("div", {}, tile.heading, tile.film), tile.word);
   tile.append(picture, caption);
+  tile.frame = undefined; // what it says: nothing yet
   return tile;
 }

@@ -290,7 +290,7 @@ function heard(change) {
 
 function describe(said) {
   dataset = said;
-  grid.sources = said.sources;
+  grid.name(said.sources);
   large.describe(said);
   panel.describe(said);
   document.title = `${said.name} · review`;

@@ -1,4 +1,4 @@
-"""`framekit review` in a process of its own, and a browser to look at it."""
+"""`framekit review`, in a process of its own or in this one, and a browser to look at it."""
 
 import os
 import re
@@ -6,10 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import framekit.manifest
 
 COMMAND = [sys.executable, "-m", "framekit.cli", "review"]
 CHROMIUM = shutil.which("chromium")
@@ -56,3 +59,32 @@ def serving(
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@dataclass
+class Here:
+    """A server in a thread of this process, which is there at once."""
+
+    url: str
+    root: Path
+    session: object
+
+
+@contextmanager
+def serving_here(root: Path, by: str = "ada") -> Iterator[Here]:
+    """Serve the dataset in folder `root` from this process until the block ends."""
+    from framekit.review.server import listening, make_server
+    from framekit.review.session import Session
+
+    session = Session(framekit.manifest.open(root), by=by)
+    ready = threading.Event()
+    with listening(0) as listener:
+        server, url = make_server(session, listener, ready=lambda *_: ready.set())
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            assert ready.wait(20)
+            yield Here(url, root, session)
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(timeout=20)

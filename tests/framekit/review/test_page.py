@@ -12,19 +12,16 @@ import numpy as np
 import pytest
 
 import framekit.manifest
-from framekit.extraction.extract import extract
 from framekit.manifest import decide
 from framekit.manifest.groups import near_duplicates
-from framekit.options import ExtractOptions
-from tests.films import numbered_film
-from tests.framekit.review.serving import ARGUMENTS, CHROMIUM, serving
+from tests.framekit.review.conftest import HOSTILE
+from tests.framekit.review.serving import ARGUMENTS, CHROMIUM, serving, serving_here
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("starlette", reason="framekit[review] is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 expect = playwright.expect
 
-HOSTILE = "<img src=x onerror=alert(1)>"
 PATIENCE = 8_000  # milliseconds that a condition may take to come true on a busy machine
 
 
@@ -63,27 +60,14 @@ class Tab:
         expect(self.tile(0)).to_have_class(re.compile("pictured"))
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Two films, one with a hostile name, of drawings that are held: 40 frames in near-duplicate groups."""
-    folder = tmp_path_factory.mktemp("films")
-    numbered_film(folder / "one.mp4", 96, seed=1, hold=8)
-    numbered_film(folder / f"{HOSTILE}.mkv", 64, seed=2, hold=8)
-    out = tmp_path_factory.mktemp("reviewed") / "dataset"
-    extract([str(folder)], out, ExtractOptions(every=4, crop_size=96, crops_per_frame=2), workers=1)
-    return out
-
-
 @pytest.fixture
-def root(made, tmp_path):
-    """A copy that a test may decide about."""
-    shutil.copytree(made, tmp_path / "dataset")
-    return tmp_path / "dataset"
+def root(dataset):
+    return dataset
 
 
 @pytest.fixture
 def server(root):
-    with serving(root) as started:
+    with serving_here(root) as started:
         yield started
 
 
@@ -411,31 +395,26 @@ def test_deciding_in_the_large_view_goes_on_to_the_next(server, opened):
     assert persons(server.root) == {ids[0]: True}
 
 
-def test_help_names_every_key(server, opened):
+# Names of keys and what they do, of the help's table.
+KEYS = """() => [...document.querySelectorAll("#keys tr")].map((row) => [
+  [...row.querySelectorAll("kbd")].map((key) => key.textContent), row.querySelector("td").textContent])"""
+
+
+def test_help_names_every_key_and_so_do_the_docs(server, opened):
+    docs = (Path(__file__).parents[3] / "docs/review.md").read_text(encoding="utf-8").splitlines()
     tab = opened(server)
     tab.shows(len(frame_ids(server.root)))
     tab.press("?")
     dialog = tab.page.get_by_role("dialog", name="Keys")
     expect(dialog).to_be_visible()
-    for key in ("Arrows", "K", "D", "R", "U", "S", "G", "1", "9", "/", "?", "Esc"):
-        expect(dialog.locator("kbd").get_by_text(key, exact=True).first).to_be_visible()
+    keys = tab.page.evaluate(KEYS)
+    named = {name for names, _ in keys for name in names}
+    assert named >= {"Arrows", "K", "D", "R", "U", "S", "G", "1", "9", "/", "?", "Esc"}
+    for names, what in keys:
+        line = next((line for line in docs if line.endswith(f"| {what} |")), "")
+        assert [name for name in names if f"<kbd>{name}</kbd>" not in line] == [], what
     tab.press("Escape")
     expect(dialog).to_be_hidden()
-
-
-def test_keys_of_the_docs_are_those_of_the_help(server, opened):
-    docs = (Path(__file__).parents[3] / "docs/review.md").read_text(encoding="utf-8")
-    tab = opened(server)
-    tab.shows(len(frame_ids(server.root)))
-    tab.press("?")
-    rows = tab.page.locator("#keys tr").all()
-    assert rows
-    for row in rows:
-        names = [key.inner_text() for key in row.locator("kbd").all()]
-        line = next(
-            (line for line in docs.splitlines() if line.endswith(f"| {row.locator('td').inner_text()} |")), ""
-        )
-        assert [name for name in names if f"<kbd>{name}</kbd>" not in line] == [], names
 
 
 def test_hostile_names_and_reasons_are_text(server, opened):
@@ -619,12 +598,13 @@ def test_what_the_server_refuses_is_not_shown_as_done(server, opened):
     assert persons(server.root) == {}
 
 
-def test_a_server_that_is_gone(server, opened):
-    tab = opened(server, quiet=False)
-    tab.shows(len(frame_ids(server.root)))
-    server.kill()
-    expect(tab.page.locator("#gone")).to_be_visible()
-    tab.press("d")
-    tab.says("Not saved: the server is gone")
-    expect(tab.tile(0)).not_to_have_class(re.compile("hand"))
-    assert persons(server.root) == {}
+def test_a_server_that_is_gone(root, opened):
+    with serving(root) as server:
+        tab = opened(server, quiet=False)
+        tab.shows(len(frame_ids(root)))
+        server.kill()
+        expect(tab.page.locator("#gone")).to_be_visible()
+        tab.press("d")
+        tab.says("Not saved: the server is gone")
+        expect(tab.tile(0)).not_to_have_class(re.compile("hand"))
+    assert persons(root) == {}

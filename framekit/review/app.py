@@ -166,15 +166,15 @@ class Answers:
         def work() -> Response:
             body = asked.body_of(data)
             keep, reason = asked.keep_in(body), asked.text(body.get("reason") or "", "reason")
+            tab = asked.tab_in(body)
             if "crops" in body:
-                return _json(
-                    self._session.decide_crops(asked.crops_in(body["crops"]), keep=keep, reason=reason)
-                )
+                crops = asked.crops_in(body["crops"])
+                return _json(self._session.decide_crops(crops, keep=keep, reason=reason, tab=tab))
             which = asked.view_in(body["view"]) if "view" in body else asked.rows_in(body.get("rows"))
             expect = body.get("expect")
             if expect is not None and type(expect) is not int:
                 raise CommandError("expect is a number")
-            return _json(self._session.decide(which, keep=keep, reason=reason, expect=expect))
+            return _json(self._session.decide(which, keep=keep, reason=reason, expect=expect, tab=tab))
 
         return await _answer(work)
 
@@ -183,14 +183,21 @@ class Answers:
         data = await request.body()
 
         def work() -> Response:
-            (row,) = asked.rows_in([asked.body_of(data).get("row")])
-            return _json(self._session.keep_this(row))
+            body = asked.body_of(data)
+            (row,) = asked.rows_in([body.get("row")])
+            return _json(self._session.keep_this(row, tab=asked.tab_in(body)))
 
         return await _answer(work)
 
-    async def undo(self, _: Request) -> Response:
-        """Take the last action back."""
-        return await _answer(lambda: _json(self._session.undo()))
+    async def undo(self, request: Request) -> Response:
+        """Take the last action of a tab back, or of any."""
+        data = await request.body()
+
+        def work() -> Response:
+            body = asked.body_of(data)
+            return _json(self._session.undo(tab=asked.tab_in(body), anyone=body.get("anyone") is True))
+
+        return await _answer(work)
 
     async def save_elsewhere(self, _: Request) -> Response:
         """Save in the file that was offered."""

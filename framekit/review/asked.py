@@ -118,6 +118,15 @@ def keep_in(body: dict[str, Any]) -> bool | None:
     return body["keep"]
 
 
+def tab_in(body: dict[str, Any]) -> str:
+    """The name that the page's tab gave itself.
+
+    Raises:
+        CommandError: It is no text.
+    """
+    return text(body.get("tab") or "", "tab")
+
+
 def text(value: Any, name: str) -> str:
     """A text of bounded length.
 

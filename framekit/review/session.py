@@ -27,7 +27,7 @@ LISTED = 2_000
 REMEMBERED = 1_000
 """Changes that are kept for other tabs."""
 LONGEST_REASON = 200
-ANOTHER = "near-duplicate, another was chosen"
+ANOTHER = "another chosen"
 
 
 class Refused(CommandError):
@@ -40,9 +40,10 @@ class Refused(CommandError):
 
 @dataclass(frozen=True)
 class Action:
-    """What was decided in one go: the last word of a person about each item before it, or None."""
+    """What was decided in one go in one tab: the last word of a person about each item before it, or None."""
 
     what: str
+    tab: str
     before: dict[str, Decision | None]
 
 
@@ -66,7 +67,7 @@ class Session:
         self.version = 1
         self._changes: list[tuple[int, list[int] | None]] = []
         self._actions: list[Action] = []
-        self._said_at: set[datetime] = set()
+        self._said_at: dict[str, set[datetime]] = {}
         self._last_said = datetime.min.replace(tzinfo=UTC)
         self._thumbnails: Thumbnails = manifest.all_thumbnails()
         self._reader = manifest.undecided.reader()
@@ -151,7 +152,13 @@ class Session:
     # Decided ---------------------------------------------------------------------------------------------
 
     def decide(
-        self, which: Iterable[int] | View, *, keep: bool | None, reason: str, expect: int | None
+        self,
+        which: Iterable[int] | View,
+        *,
+        keep: bool | None,
+        reason: str,
+        expect: int | None,
+        tab: str = "",
     ) -> dict[str, Any]:
         """Decide about frames, or about all frames of a view.
 
@@ -160,6 +167,7 @@ class Session:
             keep: False leaves them out, True keeps them, None takes back what persons said.
             reason: Why.
             expect: How many the person was told they are.
+            tab: In which tab it is decided; there it can be undone.
 
         Raises:
             Refused: They are more or fewer by now.
@@ -173,10 +181,10 @@ class Session:
             if expect is not None and expect != len(rows):
                 raise Refused(f"the view has {len(rows):,} frames by now", items=len(rows))
             items = {self.catalogue.ids[row]: (keep, reason) for row in rows}
-            return self._say(items, f"{_verb(keep)} {_counted(len(items), 'frame')}", rows)
+            return self._say(items, f"{_verb(keep)} {_counted(len(items), 'frame')}", rows, tab)
 
     def decide_crops(
-        self, crops: Iterable[tuple[int, int]], *, keep: bool | None, reason: str
+        self, crops: Iterable[tuple[int, int]], *, keep: bool | None, reason: str, tab: str = ""
     ) -> dict[str, Any]:
         """Decide about crops, each given by its frame and its index."""
         with self.lock:
@@ -189,11 +197,10 @@ class Session:
                     raise CommandError(f"frame {row} has no crop {index}")
                 items[self.catalogue.crops.ids[found[0]].as_py()] = (keep, reason)
                 rows.append(row)
-            return self._say(
-                items, f"{_verb(keep)} {_counted(len(items), 'crop')}", list(dict.fromkeys(rows))
-            )
+            what = f"{_verb(keep)} {_counted(len(items), 'crop')}"
+            return self._say(items, what, list(dict.fromkeys(rows)), tab)
 
-    def keep_this(self, row: int) -> dict[str, Any]:
+    def keep_this(self, row: int, *, tab: str = "") -> dict[str, Any]:
         """Keep a frame of a group of near-duplicates, and leave the others out."""
         with self.lock:
             leader = int(self.catalogue.group[self._checked([row])[0]])
@@ -203,27 +210,33 @@ class Session:
             items: dict[str, tuple[bool | None, str]] = {
                 self.catalogue.ids[other]: (other == row, "" if other == row else ANOTHER) for other in rows
             }
-            return self._say(items, f"keep one of {len(rows):,} near-duplicates", rows)
+            return self._say(items, f"keep one of {len(rows):,} near-duplicates", rows, tab)
 
-    def undo(self) -> dict[str, Any]:
-        """Take back the last action of the session that was not taken back yet.
+    def undo(self, *, tab: str = "", anyone: bool = False) -> dict[str, Any]:
+        """Take back the last action of a tab that was not taken back yet.
 
-        Each item gets the word back that a person had said before; one of which somebody else spoke since is
-        left alone.
+        Each item gets the word back that a person had said before; one of which somebody else spoke since,
+        be it in another tab, is left alone.
+
+        Args:
+            tab: The tab.
+            anyone: Take back the last action of the session, whichever tab it is of.
 
         Raises:
-            Refused: There is nothing to take back.
+            Refused: There is nothing to take back; `items` is how many actions of other tabs there are.
             FramekitError: It cannot be saved.
         """
         with self.lock:
-            if not self._actions:
-                raise Refused("nothing to undo")
-            action = self._actions[-1]
+            action = next((its for its in reversed(self._actions) if anyone or its.tab == tab), None)
+            if action is None:
+                others = f"; the last of another tab: {self._actions[-1].what}" if self._actions else ""
+                raise Refused(f"nothing to undo in this tab{others}", items=len(self._actions))
+            said_at = self._said_at.get(action.tab, set())
             skipped = 0
 
             def back(last: Last) -> dict[str, tuple[bool | None, str]]:
                 nonlocal skipped
-                ours = [item for item in action.before if (word := last(item)) and word.at in self._said_at]
+                ours = [item for item in action.before if (word := last(item)) and word.at in said_at]
                 skipped = len(action.before) - len(ours)
                 words = {item: action.before[item] for item in ours}
                 return {
@@ -231,8 +244,8 @@ class Session:
                 }
 
             rows = [row for item in action.before if (row := self._row_of(item)) is not None]
-            told = self._write(back, list(dict.fromkeys(rows)))
-            self._actions.pop()
+            told = self._write(back, list(dict.fromkeys(rows)), action.tab)
+            self._actions.remove(action)
             self.decided -= 1
             return told | {"what": action.what, "items": len(action.before) - skipped, "skipped": skipped}
 
@@ -240,22 +253,24 @@ class Session:
         rows = self.catalogue.row_of
         return rows.get(item, rows.get(item.rpartition("#")[0]))
 
-    def _say(self, items: dict[str, tuple[bool | None, str]], what: str, rows: list[int]) -> dict[str, Any]:
+    def _say(
+        self, items: dict[str, tuple[bool | None, str]], what: str, rows: list[int], tab: str
+    ) -> dict[str, Any]:
         before: dict[str, Decision | None] = {}
 
         def remember(last: Last) -> dict[str, tuple[bool | None, str]]:
             before.update((item, last(item)) for item in items)
             return items
 
-        told = self._write(remember, rows)
-        self._actions.append(Action(what, before))
+        told = self._write(remember, rows, tab)
+        self._actions.append(Action(what, tab, before))
         self.decided += 1
         return told | {"what": what, "items": len(items)}
 
     def _write(
-        self, items_after: Callable[[Last], dict[str, tuple[bool | None, str]]], rows: list[int]
+        self, items_after: Callable[[Last], dict[str, tuple[bool | None, str]]], rows: list[int], tab: str
     ) -> dict[str, Any]:
-        """Save words; the answer tells of `rows`."""
+        """Save words of a tab; the answer tells of `rows`."""
         if self._problem:
             raise FramekitError(self._problem)
         now = self._last_said = max(datetime.now(UTC), self._last_said + timedelta(microseconds=1))
@@ -268,10 +283,10 @@ class Session:
             ]
 
         _, meanwhile = self.words.add(words_after)
-        self._said_at.add(now)
+        self._said_at.setdefault(tab, set()).add(now)
         self._changed(None if meanwhile else rows)
         told = [self.catalogue.told(row) for row in rows[:TOLD]]
-        return {"version": self.version, "action": len(self._actions) + 1, "rows": told}
+        return {"version": self.version, "rows": told}
 
     def _changed(self, rows: list[int] | None) -> None:
         self.catalogue.refresh(rows)

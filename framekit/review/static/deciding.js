@@ -5,7 +5,8 @@ import { Gone, post, server, TAB } from "./server.js";
 export class Deciding {
   /**
    * @param frames the page's frames.
-   * @param told `saved(text, rows)`, `failed(text, rows, error)`, `undone(answer)`, `changed()`: what happened.
+   * @param told `saved(text, rows)`, `failed(text, rows, error)`, `undone(answer)`, `exhausted(error)`: nothing of
+   *   this tab is left to undo, `changed()`: what happened.
    */
   constructor(frames, told) {
     this.frames = frames;
@@ -80,22 +81,24 @@ export class Deciding {
   /** Keep one frame of a group; `others` are those of the group that the page knows. */
   keepThis(row, others, text) {
     const chosen = [[row], { in: true, person: true, reason: null }];
-    const rest = [others, { in: false, person: false, reason: "near-duplicate, another was chosen" }];
+    const rest = [others, { in: false, person: false, reason: "another chosen" }];
     return this.save("api/keep-this", { row }, [row, ...others], [chosen, rest], text);
   }
 
-  async undo() {
+  /** Take back what this tab did last, or, where `anyone`, what was done last in any. */
+  async undo(anyone = false) {
     const hindrance = this.hindrance();
     if (hindrance) return this.told.failed(hindrance, []);
     try {
-      const answer = await this.inTurn(() => post("api/undo", { tab: TAB }));
+      const answer = await this.inTurn(() => post("api/undo", { tab: TAB, anyone }));
       this.own.add(answer.version);
       if (answer.items > answer.rows.length) this.frames.forget();
       else this.frames.forget(answer.rows.map((frame) => frame.row));
       this.frames.put(answer.rows);
       this.told.undone(answer);
     } catch (error) {
-      this.told.failed(error.status === 409 ? "Nothing to undo." : `Not undone: ${error.message}`, [], error);
+      if (error.status !== 409) this.told.failed(`Not undone: ${error.message}`, []);
+      else this.told.exhausted(error);
     }
   }
 }

@@ -296,6 +296,7 @@ export class Grid {
     tile.heading.textContent = place(frame);
     tile.film.textContent = this.sources.length > 1 ? (this.sources[frame.source]?.name ?? "") : `frame ${frame.number}`;
     tile.word.textContent = said ?? (frame.pairs ? count(frame.pairs, "crop") : "no crops cut");
+    tile.word.title = tile.word.textContent;
     tile.members.textContent = frame.group === null ? "" : frame.members;
     tile.number.textContent = number ?? "";
     tile.only.hidden = number === null;

@@ -36,7 +36,7 @@ const large = new Large(frames, {
   fail: (text) => alarm(text),
 });
 const panel = new FilterPanel((wanted, replace) => go(wanted, null, replace));
-const deciding = new Deciding(frames, { saved, failed, undone, changed: showChanges });
+const deciding = new Deciding(frames, { saved, failed, undone, exhausted, changed: showChanges });
 
 // Where one is: filters and the frame that is open stand in the address
 
@@ -140,7 +140,7 @@ function step(by) {
 
 const subject = () => (large.isOpen ? [large.row] : grid.chosen());
 
-const VERBS = { true: ["Keep", "Kept"], false: ["Drop", "Dropped"], null: ["Take back your word on", "No word of yours on"] };
+const VERBS = { true: ["Keep", "Kept"], false: ["Drop", "Dropped"], null: ["Reset", "Reset"] };
 
 async function act(keep, why = false) {
   const rows = subject();
@@ -192,24 +192,39 @@ function decideCrop(frame, crop, keep) {
 
 /** Ask before many frames are decided at once. @returns the reason, or null where nothing is to happen. */
 function confirmed(verb, keep, rows, whole) {
-  const dialog = byId("ask");
-  const name = rows.length === 1 ? "this frame" : count(rows.length, "frame");
-  byId("ask-title").textContent = `${verb} ${name}?`;
-  const what = { true: "They stay in whatever rules say.", false: "They are left out with all their crops; no file of theirs is touched.", null: "What rules say of them counts again." };
+  const one = rows.length === 1;
+  const name = one ? "this frame" : count(rows.length, "frame");
+  const what = {
+    true: one ? "It stays in whatever rules say." : "They stay in whatever rules say.",
+    false: one ? "It is left out with all its crops; no file is touched." : "They are left out with all their crops; no file is touched.",
+    null: "What rules say of them counts again.",
+  };
   const all = whole ? `That is all of this view${narrows(filters) ? "" : ", the whole dataset"}. ` : "";
-  byId("ask-text").textContent = `${all}${rows.length === 1 ? what[keep].replace("They are", "It is").replace("all their", "all its").replace("of theirs", "of its") : what[keep]} Undo takes it back.`;
-  byId("ask-yes").textContent = rows.length === 1 ? verb : `${verb} ${name}`;
-  byId("ask-yes").className = keep === false ? "drop" : "primary";
-  byId("ask-reason-part").hidden = keep === null;
+  const text = `${all}${what[keep]} Undo takes it back.`;
+  return ask({ title: `${verb} ${name}?`, text, yes: one ? verb : `${verb} ${name}`, drop: keep === false, reason: keep !== null, toReason: one });
+}
+
+/** @returns what was written as the reason, perhaps nothing; null where the answer is no. */
+function ask({ title, text, yes, drop = false, reason = false, toReason = false }) {
+  const dialog = byId("ask");
+  if (dialog.open) return Promise.resolve(null);
+  byId("ask-title").textContent = title;
+  byId("ask-text").textContent = text;
+  byId("ask-yes").textContent = yes;
+  byId("ask-yes").className = drop ? "drop" : "primary";
+  byId("ask-reason-part").hidden = !reason;
   byId("ask-reason").value = "";
   byId("known-reasons").replaceChildren(...Object.keys(dataset.reasons).slice(0, 50).map((value) => make("option", { value })));
-  dialog.returnValue = "";
   dialog.showModal();
-  (keep === null || rows.length > 1 ? byId("ask-yes") : byId("ask-reason")).focus();
-  return new Promise((resolve) => {
-    const close = () => resolve(dialog.returnValue === "yes" ? byId("ask-reason").value.trim() : null);
-    dialog.addEventListener("close", close, { once: true });
-  });
+  byId(toReason ? "ask-reason" : "ask-yes").focus();
+  return new Promise((resolve) => (ask.settle = resolve));
+}
+
+/** Not left to the dialog's own "close", which a browser may tell when the next question is already asked. */
+function answered(answer) {
+  byId("ask").close();
+  ask.settle?.(answer);
+  ask.settle = null;
 }
 
 function showChanges() {
@@ -234,9 +249,17 @@ function undone(answer) {
   const rows = answer.rows.map((frame) => frame.row);
   minded(answer.items > rows.length ? null : rows);
   const left = answer.skipped ? `; ${count(answer.skipped, "frame")} left as somebody else decided since` : "";
-  toast(`Taken back: ${answer.what}${left}`, false);
+  toast(`${answer.items ? "Taken back" : "Not taken back"}: ${answer.what}${left}`, false);
   if (rows.length === 1 && large.isOpen) go(filters, rows[0], true);
   else if (rows.length === 1) grid.toRow(rows[0]);
+}
+
+/** Nothing of this tab is left to undo: what other tabs did is theirs, unless the person says otherwise. */
+async function exhausted(error) {
+  if (!error.items) return alarm("Nothing to undo.");
+  const text = `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
+  const answer = await ask({ title: "Undo what another tab did?", text, yes: "Undo it" });
+  return answer === null ? null : deciding.undo(true);
 }
 
 /** Frames were decided: counts and what hangs on them are to be asked for anew. */
@@ -339,6 +362,7 @@ function bar() {
   byId("several").hidden = large.isOpen;
   byId("several").setAttribute("aria-pressed", String(grid.several));
   for (const id of ["keep", "drop", "reset", "open"]) byId(id).disabled = row === null;
+  byId("open-text").textContent = large.isOpen ? "Grid" : "Large";
   byId("to-group").disabled = !frame || frame.group === null;
   byId("to-group").setAttribute("aria-pressed", String(Boolean(filters?.has("group"))));
   byId("keep").setAttribute("aria-pressed", String(!selected && frame?.person === true));
@@ -538,7 +562,7 @@ function listen() {
       byId("toast").hidden = true;
       byId(large.isOpen ? "large-scroll" : "grid").focus({ preventScroll: true });
     },
-    "help-close": () => byId("help").close(), "ask-no": () => byId("ask").close(""),
+    "help-close": () => byId("help").close(), "ask-no": () => answered(null),
     several: () => {
       grid.several = !grid.several;
       if (!grid.several) grid.selectNone();
@@ -548,8 +572,10 @@ function listen() {
   for (const [id, work] of Object.entries(clicks)) byId(id).addEventListener("click", work);
   byId("ask").querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    byId("ask").close("yes");
+    answered(byId("ask-reason").value.trim());
   });
+  byId("ask").addEventListener("cancel", () => answered(null));
+  byId("ask").addEventListener("close", () => byId("ask").open || answered(null));
   byId("size").addEventListener("input", sized);
   byId("advance").addEventListener("change", () => {
     remember("advance", byId("advance").checked ? "yes" : "no");

@@ -2,9 +2,10 @@
 
 /** The server was reached and said no; the message is one line for a person. */
 export class Refused extends Error {
-  constructor(message, status) {
+  constructor(message, status, items) {
     super(message);
     this.status = status;
+    this.items = items;
   }
 }
 
@@ -15,8 +16,20 @@ export class Gone extends Error {}
 export const server = new EventTarget();
 server.gone = false;
 
-/** Of this tab, in all that it has saved. */
-export const TAB = crypto.randomUUID();
+/** This tab's name for itself, in all that it saves: what is undone is what was done in it. */
+export const TAB = nameOfTab();
+
+/** A reload keeps it. */
+function nameOfTab() {
+  const fresh = crypto.randomUUID();
+  try {
+    const kept = sessionStorage.getItem("framekit-review-tab") ?? fresh;
+    sessionStorage.setItem("framekit-review-tab", kept);
+    return kept;
+  } catch {
+    return fresh;
+  }
+}
 
 async function ask(path, options) {
   let answer;
@@ -30,7 +43,7 @@ async function ask(path, options) {
   reached(true);
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  throw new Refused(said.error || `the server answered ${answer.status}`, answer.status);
+  throw new Refused(said.error || `the server answered ${answer.status}`, answer.status, said.items);
 }
 
 function reached(yes) {

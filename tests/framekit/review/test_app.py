@@ -113,8 +113,10 @@ def test_words_are_saved_and_undone(client, dataset):
     assert post(client, "decide", view | {"expect": 3}).status_code == 409
     assert post(client, "decide", view | {"expect": 2}).json()["items"] == 2
     assert post(client, "undo").json()["what"] == "take back what was said of 2 frames"
-    assert post(client, "undo").json()["what"] == "drop 2 frames"
-    assert post(client, "undo").status_code == 409
+    assert post(client, "undo").json()["items"] == 1  # of another tab
+    assert post(client, "undo", {"tab": 7 * ["x"]}).status_code == 400
+    assert post(client, "undo", {"tab": "x"}).json()["what"] == "drop 2 frames"
+    assert post(client, "undo", {"anyone": True}).json()["items"] == 0
 
 
 @pytest.mark.parametrize(

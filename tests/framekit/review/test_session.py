@@ -61,6 +61,21 @@ def test_undo_leaves_alone_what_somebody_else_said_since(session, dataset):
     assert ids[2] not in {word.item for word in state(dataset).values() if word.by == "ada"}
 
 
+def test_each_tab_undoes_its_own_actions_and_anothers_only_where_it_says_so(session, dataset):
+    ids, before = session.catalogue.ids, state(dataset)
+    session.decide([1, 2], keep=False, reason="logo", expect=2, tab="a")
+    session.decide([2], keep=True, reason="", expect=1, tab="b")
+    undone = session.undo(tab="a")
+    assert (undone["what"], undone["items"], undone["skipped"]) == ("drop 2 frames", 1, 1)
+    assert state(dataset)[ids[2]].keep
+    with pytest.raises(Refused, match="nothing to undo in this tab; the last of another tab: keep 1 frame"):
+        session.undo(tab="a")
+    assert session.undo(tab="a", anyone=True)["what"] == "keep 1 frame"
+    assert state(dataset)[ids[2]].reason == "logo"  # what was there before it
+    session.decide([2], keep=None, reason="", expect=1)
+    assert state(dataset) == before
+
+
 def test_words_of_other_programs_are_taken_over(session, dataset):
     ids = session.catalogue.ids
     session.look_for_others()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -15,6 +16,16 @@ def printable(value: object) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
     )
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says is wrong, in its own words and without the file: `No space left on device`.
+
+    Libraries put more around it, or have numbers of their own.
+    """
+    if error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 class FramekitError(Exception):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from framekit.storage.paths import RemotePath
@@ -15,6 +17,9 @@ from framekit.storage.paths import RemotePath
 WINDOW = 1 << 20  # bytes
 UNFINISHED = ".framekit-*.tmp"
 """What `whole_file` calls the files that it has not finished."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What a disk says that takes no more."""
+UNWRITABLE = (*NO_ROOM, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -23,6 +28,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     It lies beside `path`. What is to go into a store lies in the system's folder for temporary files and is
     put there in one piece.
+
+    Raises:
+        OSError: It cannot be written; an error of the disk's names `path`.
     """
     if isinstance(path, RemotePath):
         with tempfile.TemporaryDirectory(prefix="framekit-") as folder:
@@ -30,17 +38,22 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield local
             path.upload(local)
         return
-    # A digest, not the name itself: names may be as long as the file system allows.
-    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
-    temporary = path.with_name(f".framekit-{short}.{os.getpid()}.tmp")
+    # Not the name itself, which may be as long as the file system allows; and another one for each writer:
+    # processes on two machines may have the same number.
+    temporary = path.with_name(f".framekit-{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
-        _sync(temporary)
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
-        if os.name == "posix":  # else a power failure may forget the renaming
-            _sync(path.parent)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in UNWRITABLE and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before says more
+            temporary.unlink()
 
 
 def clear_unfinished(folder: Path) -> None:
@@ -59,10 +72,16 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _sync(path: Path) -> None:
+def _sync_folder(path: Path) -> None:
+    """Else a power failure may forget a renaming; some file systems keep no folders open, or cannot do it."""
+    if os.name != "posix":
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from framekit.extraction.shards import Shards, footer_of, shard_paths
@@ -13,13 +14,24 @@ CUT_SHORT = 0.8
 """Share of the frames that a header states below which a film seems to be cut short; headers are rough."""
 
 
-def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Problem]]:
-    """List the shards that are there in `info`, and drop sources that gave none.
+@dataclass
+class Collected:
+    """What the shards that are there tell.
 
-    Returns:
-        Pictures decoded, and a problem for each source that is damaged, by its id.
+    Attributes:
+        decoded: Pictures that were decoded.
+        damaged: A problem for each source that is damaged, by its id.
+        unfinished: The same for each of which only a part is done, by runs that were stopped.
     """
-    decoded, damaged, done = 0, {}, []
+
+    decoded: int = 0
+    damaged: dict[str, Problem] = field(default_factory=dict)
+    unfinished: dict[str, Problem] = field(default_factory=dict)
+
+
+def collect_shards(root: Path, info: DatasetInfo) -> Collected:
+    """List the shards that are there in `info`, and drop sources that gave none."""
+    found, done = Collected(), []
     for path in Shards(root, info.shards).superseded():
         path.unlink(missing_ok=True)
     shards, info.shards = Shards(root, info.shards), []
@@ -27,7 +39,7 @@ def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Proble
         footers = [footer_of(shard_paths(root, name)[0]) for name in shards.of(source.id)]
         info.shards += shards.infos(source.id) if footers else []
         for facts in footers:
-            decoded += facts["decoded"]
+            found.decoded += facts["decoded"]
             source.facts |= facts.get("film", {})
         overlays = [facts["overlay"] for facts in footers if "overlay" in facts]
         if overlays:
@@ -36,11 +48,15 @@ def collect_shards(root: Path, info: DatasetInfo) -> tuple[int, dict[str, Proble
         if count:
             places = "place" if count == 1 else "places"
             lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
-            damaged[source.id] = Problem(path=source.path, what=f"damaged in {count} {places}: {lines}")
+            found.damaged[source.id] = Problem(path=source.path, what=f"damaged in {count} {places}: {lines}")
+        missing, of = shards.missing(source.id)
+        if missing:
+            what = f"{missing} of its {of} segments are not done: name it again to go on"
+            found.unfinished[source.id] = Problem(path=source.path, what=what)
         if footers:
             done.append(source)
     info.sources = done
-    return decoded, damaged
+    return found
 
 
 def notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from framekit.errors import FramekitError
+from framekit.errors import FramekitError, reason_of
 from framekit.extraction.opening import alone
 from framekit.extraction.settling import DATASET_LOCK, settle
 from framekit.extraction.shards import Shards, footer_of
@@ -55,13 +55,13 @@ def compact(root: Path) -> Compacted:
 
     Raises:
         CommandError: There is no dataset.
-        FramekitError: A shard is damaged, or another run is at work on the dataset.
+        FramekitError: A shard is damaged, another run is at work on the dataset, or none came to its end yet.
     """
     read_info(root)
     try:
         return _compact(root)
     except OSError as error:
-        what = f"shards could not be written anew ({error.strerror or error})"
+        what = f"shards could not be written anew ({reason_of(error)})"
         advice = "make room and run the same command again: the dataset is as it was"
         raise FramekitError(what, where=root, advice=advice) from error
 
@@ -69,9 +69,13 @@ def compact(root: Path) -> Compacted:
 def _compact(root: Path) -> Compacted:
     with alone(root), locked(root, DATASET_LOCK):
         info = read_info(root)
+        if not info.shards:
+            advice = "run the same framekit extract again, then this command"
+            raise FramekitError("holds no finished shards yet", where=root, advice=advice)
         _clear(root, info)
         manifest, done = Manifest(root, info), Compacted(root, info)
-        left_out = {path: kept for path, kept in manifest.kept.items() if len(kept) < _rows(info, path)}
+        rows = {shard.path: shard.rows for shard in info.shards}
+        left_out = {path: kept for path, kept in manifest.kept.items() if len(kept) < rows[path]}
         with Progress("compact", total=len(left_out), unit="shards") as progress:
             stand_ins = {}
             for path, kept in left_out.items():
@@ -82,6 +86,7 @@ def _compact(root: Path) -> Compacted:
             done.pairs += old.rows - new.rows
             done.bytes += old.bytes - new.bytes
             done.shards += 1
+        info.totals["pairs"] = len(manifest)
         if stand_ins:
             info.shards = [stand_ins.get(shard.path, shard) for shard in info.shards]
             settle(root, info)
@@ -93,10 +98,6 @@ def _compact(root: Path) -> Compacted:
 def _clear(root: Path, info: DatasetInfo) -> None:
     for path in Shards(root, info.shards).superseded():
         path.unlink(missing_ok=True)
-
-
-def _rows(info: DatasetInfo, path: str) -> int:
-    return next(shard.rows for shard in info.shards if shard.path == path)
 
 
 def _without_others(root: Path, path: str, kept: np.ndarray) -> ShardInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framekit.errors import FramekitError, printable
+from framekit.errors import FramekitError, printable, reason_of
 from framekit.extraction.collecting import collect_shards, in_order, notes_on_films
 from framekit.extraction.executors import Executor, Job, executor_of
 from framekit.extraction.later import wanted_back
@@ -35,7 +34,7 @@ from framekit.extraction.segment import OneSegmentOnly
 from framekit.extraction.settling import DATASET_LOCK, Settled, limits_of, settle
 from framekit.extraction.shards import Shards, footer_of
 from framekit.extraction.spent import Spent
-from framekit.files import clear_unfinished, sha256_of
+from framekit.files import NO_ROOM, UNWRITABLE, clear_unfinished, sha256_of
 from framekit.images.hashing import hash_name
 from framekit.manifest.decisions import NAME as DECISIONS
 from framekit.manifest.decisions import locked, state
@@ -276,7 +275,7 @@ def _work_off(
                 waiting.clear()
                 waiting.extend([in_one_piece(unit), *others])
             elif error is not None:
-                failed.append(_failed(unit, error))
+                failed.append(_failed(unit, error, job.root))
             elif isinstance(result, Spent):
                 spent.add(result)
             elif result is not None:
@@ -349,14 +348,15 @@ def _clear(out: Path) -> None:
         clear_unfinished(folder)
 
 
-def _failed(unit: Unit, error: Exception) -> Problem:
-    """A source's own fault is listed and the run goes on; a full disk stops it."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        raise FramekitError(
-            f"{os.strerror(error.errno)}: the dataset's disk takes no more",
-            where=error.filename,
-            advice="make room and run the same command again: finished films are kept",
-        ) from error
+def _failed(unit: Unit, error: Exception, root: Path) -> Problem:
+    """A source's own fault is listed and the run goes on; a dataset that cannot be written to stops it."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        why, kept = reason_of(error), "run the same command again: finished films are kept"
+        if error.errno in NO_ROOM:
+            what = f"{why}: the dataset's disk takes no more"
+            raise FramekitError(what, where=error.filename, advice=f"make room and {kept}") from error
+        if error.filename and Path(error.filename).absolute().is_relative_to(root.absolute()):
+            raise FramekitError(why, where=error.filename, advice=f"see to it and {kept}") from error
     return problem_of(unit.source.path, error)
 
 
@@ -364,15 +364,16 @@ def _take_stock(run: Extraction, plan: Plan, failed: list[Problem], bill: _Bill)
     """Write decisions, dataset.json and the card from the shards that are there."""
     root, info = run.root, run.info
     _clear(root)  # a worker may have died
-    decoded, damaged = collect_shards(root, info)
+    found = collect_shards(root, info)
     now = {source.id for source in plan.sources}
-    run.problems = in_order([*failed, *(problem for id_, problem in damaged.items() if id_ in now)])
-    named_now = {problem.path for problem in failed} | {source.info.path for source in plan.sources}
-    known = named_now | {source.path for source in info.sources}
+    run.problems = in_order([*failed, *(problem for id_, problem in found.damaged.items() if id_ in now)])
+    failed_now = {problem.path for problem in failed}
+    known = failed_now | {source.path for source in [*(one.info for one in plan.sources), *info.sources]}
     earlier = [problem for problem in info.problems if problem.path not in known]
-    info.problems = in_order([*earlier, *failed, *damaged.values()])
+    unfinished = [problem for problem in found.unfinished.values() if problem.path not in failed_now]
+    info.problems = in_order([*earlier, *failed, *found.damaged.values(), *unfinished])
 
-    info.totals["frames"] = decoded
+    info.totals["frames"] = found.decoded
     with locked(root, DATASET_LOCK):
         there = read_info(root)  # it may have been decided or split again meanwhile
         info.split = there.split
@@ -381,6 +382,7 @@ def _take_stock(run: Extraction, plan: Plan, failed: list[Problem], bill: _Bill)
         settled = settle(root, info)
         info.spent = bill.sum_up()
         write_info(root, info)
+    settled.notes += [f"{problem.path}: {problem.what}" for problem in unfinished]
     return settled
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framekit.errors import FramekitError, printable
+from framekit.errors import FramekitError, printable, reason_of
 from framekit.files import fingerprint_of
 from framekit.manifest.schema import Problem, SourceInfo
 from framekit.options import ExtractOptions
@@ -160,7 +160,7 @@ def make_plan(
         is_done: Says of a source that is known, by its id, that nothing has to be read of it any more.
         on_source: Called with each path before it is read.
     """
-    plan = Plan()
+    plan = Plan(problems=[problem_of(path, error) for path, error in found.closed])
     by_content = {source.fingerprint: source for source in known}
     done = {content: source for content, source in by_content.items() if is_done(source.id)}
     copies: dict[str, list[Source]] = {}
@@ -189,6 +189,8 @@ def problem_of(path: Path, error: BaseException) -> Problem:
     """A source that failed, in one line."""
     if isinstance(error, FramekitError):
         what = str(FramekitError(error.what, advice=error.advice))
+    elif isinstance(error, OSError):
+        what = printable(reason_of(error))
     else:
         what = printable(error) or type(error).__name__
     return Problem(path=printable(path), what=what)

@@ -13,6 +13,9 @@ import pyarrow as pa
 from framekit.files import sha256_of
 from framekit.manifest.schema import LATER_SHARD, SEGMENT_SHARD, ShardInfo, source_of, uncompacted
 from framekit.manifest.tables import read_footer
+from framekit.storage.paths import sizes_in
+
+SUFFIX = ".parquet"
 
 
 def shard_paths(root: Path, name: str) -> tuple[Path, Path]:
@@ -43,15 +46,21 @@ class Shards:
     def __init__(self, root: Path, listed: Iterable[ShardInfo]) -> None:
         self._root = root
         self._listed = {shard.path: shard for shard in listed}
+        self._sizes = {
+            f"{table}/{name}": size
+            for table in ("frames", "pairs")
+            for name, size in sorted(sizes_in(root / table).items())
+            if name.endswith(SUFFIX)
+        }
         self._segments: dict[str, list[str]] = defaultdict(list)
-        for path in sorted(root.glob("frames/*.parquet")):
-            if segment := SEGMENT_SHARD.fullmatch(path.stem):
-                self._segments[segment["source"]].append(path.stem)
+        for stem in self._stems("frames"):
+            if segment := SEGMENT_SHARD.fullmatch(stem):
+                self._segments[segment["source"]].append(stem)
         self._files: dict[str, list[str]] = defaultdict(list)
         self._later: dict[str, list[str]] = defaultdict(list)
-        for path in sorted(root.glob("pairs/*.parquet")):
-            name = uncompacted(path.stem)
-            self._files[name].append(path.stem)
+        for stem in self._stems("pairs"):
+            name = uncompacted(stem)
+            self._files[name].append(stem)
             if (later := LATER_SHARD.fullmatch(name)) and name not in self._later[later["source"]]:
                 self._later[later["source"]].append(name)
         self._lost = {
@@ -64,14 +73,28 @@ class Shards:
         return self._pairs_of(name) is not None
 
     def of(self, source: str) -> list[str]:
-        """Names of the segments of a source that count: one for all of it supersedes those of parts."""
-        names = [name for name in self._segments[source] if self.is_whole(name)]
-        return [name for name in names if _of(name) == 1] or names
+        """Names of the segments of a source that count.
+
+        One for all of it supersedes those of parts. Of parts that were cut otherwise, as other versions of
+        libraries may, those count of which the larger share is done.
+        """
+        ways: dict[int, list[str]] = defaultdict(list)
+        for name in self._segments[source]:
+            if self.is_whole(name):
+                ways[_of(name)].append(name)
+        best = max(ways, key=lambda of: (of == 1, len(ways[of]) / of), default=0)
+        return ways[best]
+
+    def missing(self, source: str) -> tuple[int, int]:
+        """How many segments of a source are not done, and how many it has as far as these tell."""
+        names = self.of(source)
+        of = _of(names[0]) if names else 0
+        return of - len(names), of
 
     def are_all_there(self, source: str) -> bool:
         """Whether every segment of a source is done, and nothing that is listed of it was lost."""
-        names = self.of(source)
-        return bool(names) and len(names) == _of(names[0]) and source not in self._lost
+        missing, of = self.missing(source)
+        return of > 0 and not missing and source not in self._lost
 
     def infos(self, source: str) -> list[ShardInfo]:
         """All shards of a source that count, for dataset.json."""
@@ -101,9 +124,20 @@ class Shards:
         stay = {self._pairs_of(name) for name in counts}
         stay |= {stem for source in self._segments for stem in self._later_of(source)}
         for name, stems in self._files.items():
-            if name in counts or LATER_SHARD.fullmatch(name):
+            # Without its frames a shard is what a killed run had put there first; but where it is listed, its
+            # frames were lost, and may be found again.
+            listed = any(f"pairs/{stem}.parquet" in self._listed for stem in stems)
+            half = SEGMENT_SHARD.fullmatch(name) and not listed
+            if name in counts or LATER_SHARD.fullmatch(name) or half:
                 gone += [self._root / "pairs" / f"{stem}.parquet" for stem in stems if stem not in stay]
         return gone
+
+    def _stems(self, table: str) -> list[str]:
+        return [
+            path.partition("/")[2].removesuffix(SUFFIX)
+            for path in self._sizes
+            if path.startswith(table + "/")
+        ]
 
     def _pairs_of(self, name: str) -> str | None:
         """The file of pairs of a segment, which may be a compacted one; None where it is not whole."""
@@ -116,7 +150,15 @@ class Shards:
             for stem in self._files.get(name, ()):
                 if self._is_as_listed(self._listed.get(f"pairs/{stem}.parquet")):
                     return stem
-        return name if _fit(*shard_paths(self._root, name)) else None
+        pairs = self._sizes.get(f"pairs/{name}.parquet")
+        return name if pairs is not None and pairs == self._pairs_bytes(name) else None
+
+    def _pairs_bytes(self, name: str) -> int | None:
+        """Bytes of a segment's pairs when they were written, which its frames' footer knows."""
+        try:
+            return int(footer_of(shard_paths(self._root, name)[0])["pairs"]["bytes"])
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+            return None
 
     def _later_of(self, source: str) -> list[str]:
         """Files of the frames that were wanted back of a source; none once one of its segments is made again,
@@ -134,25 +176,15 @@ class Shards:
         return found
 
     def _is_as_listed(self, shard: ShardInfo | None) -> bool:
-        try:
-            return shard is not None and (self._root / shard.path).stat().st_size == shard.bytes
-        except OSError:
-            return False
+        return shard is not None and self._sizes.get(shard.path) == shard.bytes
 
     def _info(self, path: Path) -> ShardInfo:
         name = f"{path.parent.name}/{path.name}"
         listed = self._listed.get(name)
         if listed is not None and self._is_as_listed(listed):
             return listed
-        rows, size = read_footer(path).num_rows, path.stat().st_size
-        return ShardInfo(path=name, rows=rows, bytes=size, sha256=sha256_of(path))
-
-
-def _fit(frames: Path, pairs: Path) -> bool:
-    try:
-        return bool(pairs.stat().st_size == footer_of(frames)["pairs"]["bytes"])
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        return False
+        rows = read_footer(path).num_rows
+        return ShardInfo(path=name, rows=rows, bytes=self._sizes[name], sha256=sha256_of(path))
 
 
 def _is_readable(path: Path) -> bool:

@@ -6,9 +6,7 @@ that a run that was stopped can go on, and nothing else is ever written over. Do
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from framekit import __version__
-from framekit.errors import CommandError, FramekitError
-from framekit.files import UNFINISHED, clear_unfinished, write_text
+from framekit.errors import CommandError, FramekitError, reason_of
+from framekit.files import NO_ROOM, UNFINISHED, clear_unfinished, write_text
 from framekit.manifest.card import export_card
 from framekit.manifest.layouts import (
     TAR_END,
@@ -37,7 +35,6 @@ from framekit.manifest.reading import TEST, TRAIN, Manifest, open_manifest
 from framekit.terminal.progress import Progress
 
 PAPERS = "export.json"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class ExportOptions(BaseModel):
@@ -184,7 +181,7 @@ def _told_of_a_full_disk(out: Path) -> Iterator[None]:
         if error.errno not in NO_ROOM:
             raise
         raise FramekitError(
-            f"{os.strerror(error.errno)}: the export's disk takes no more",
+            f"{reason_of(error)}: the export's disk takes no more",
             where=out,
             advice="make room and run the same command again: what is finished is kept",
         ) from error

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from framekit.errors import CommandError, FramekitError
+from framekit.errors import CommandError, FramekitError, reason_of
 from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.loading import WINDOW, PairStream, Share
@@ -776,6 +776,6 @@ def _bad_split(path: Path, what: str) -> ManifestError:
 
 def _damaged(path: Path, error: Exception) -> ManifestError:
     if isinstance(error, OSError) and error.errno is not None:  # it may be whole, and out of reach
-        return ManifestError(f"shard cannot be read ({error.strerror})", where=path)
+        return ManifestError(f"shard cannot be read ({reason_of(error)})", where=path)
     advice = "move this shard away and run the same framekit extract again"
     return ManifestError(f"shard cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice)

@@ -101,9 +101,10 @@ class _Look:
     def parts(self) -> Iterator[Callable[[], _Part]]:
         """What there is to do, in order; other threads may do it."""
         info, root, sums = self._manifest.info, self._manifest.root, self.findings.sums
+        why = "" if info.finished else ": the extraction is not finished, run it again"
         for path in sorted({*shard_paths(root)} - {shard.path for shard in info.shards}):
             sums[path] = sum_of(root / path)
-            yield _done(_Part(path, [], "is not listed in dataset.json"))
+            yield _done(_Part(path, [], f"is not listed in dataset.json{why}"))
         for shard in sorted(info.shards, key=lambda shard: shard.path):
             place = root / shard.path
             sums[shard.path] = sum_of(place)

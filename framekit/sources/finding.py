@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from framekit.errors import CommandError
+from framekit.errors import CommandError, reason_of
 from framekit.sources.stills import IMAGE_SUFFIXES
 from framekit.storage.paths import WEB, RemotePath, is_remote, path_of
 
@@ -29,6 +29,7 @@ class Found:
         left_out: Pictures that lie beside films, by folder: posters and covers, as a rule.
         ignored: Files in folders, and matches of globs, that are neither film nor picture.
         empty: Folders that hold neither.
+        closed: Folders that cannot be looked into, with the system's reason.
     """
 
     films: list[Path] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Found:
     left_out: dict[Path, int] = field(default_factory=dict)
     ignored: int = 0
     empty: list[Path] = field(default_factory=list)
+    closed: list[tuple[Path, OSError]] = field(default_factory=list)
 
 
 def find_sources(words: Sequence[str]) -> Found:
@@ -69,8 +71,9 @@ def find_sources(words: Sequence[str]) -> Found:
             else:
                 found.ignored += 1
     if not found.films and not found.stills:
+        closed = "".join(f"; {path} cannot be read ({reason_of(error)})" for path, error in found.closed)
         raise CommandError(
-            "neither films nor pictures here",
+            f"neither films nor pictures here{closed}",
             where=", ".join(str(path_of(word)) for word in words),
             advice="name films, or a folder that holds films or pictures",
         )
@@ -113,7 +116,8 @@ def _add_remote(word: str, path: RemotePath, found: Found) -> None:
 
 def _search(folder: Path, found: Found) -> None:
     films, pictures, others = [], [], 0
-    for name, path in _files_below(folder):
+    closed: list[tuple[Path, OSError]] = []
+    for name, path in _files_below(folder, closed):
         suffix = path.suffix.lower()
         if suffix in FILM_SUFFIXES:
             films.append(path)
@@ -121,7 +125,8 @@ def _search(folder: Path, found: Found) -> None:
             pictures.append(name)
         else:
             others += 1
-    if not films and not pictures:
+    found.closed += closed
+    if not films and not pictures and not closed:
         found.empty.append(folder)
     found.films += films
     found.ignored += others
@@ -131,17 +136,21 @@ def _search(folder: Path, found: Found) -> None:
         found.stills.setdefault(folder, []).extend(pictures)
 
 
-def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+def _files_below(folder: Path, closed: list[tuple[Path, OSError]]) -> Iterator[tuple[str, Path]]:
     """Every file below `folder` in a fixed order, with its name there; without hidden ones.
 
-    Links to folders are not followed.
+    Links to folders are not followed. Folders that cannot be looked into are added to `closed`.
     """
     if isinstance(folder, RemotePath):
         for name in folder.names_below():
             if not any(part.startswith(".") for part in name.split("/")):
                 yield name, cast(Path, folder / name)
         return
-    for here, folders, names in os.walk(folder):
+
+    def pass_by(error: OSError) -> None:
+        closed.append((Path(error.filename), error))
+
+    for here, folders, names in os.walk(folder, onerror=pass_by):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(here) / name

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from framekit.errors import FramekitError
+from framekit.errors import FramekitError, reason_of
 from framekit.storage.paths import RemotePath
 
 PATIENCE = 30.0
@@ -55,7 +55,8 @@ def locked(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
         advice = "wait until it is done, or end it, and try again"
         raise LockedError(what, where=path, advice=advice) from None
     except OSError as error:
-        raise FramekitError(f"cannot be locked ({error.strerror})", where=path) from error
+        advice = "a dataset in a folder that cannot be written to can be read only"
+        raise FramekitError(f"cannot be locked ({reason_of(error)})", where=path, advice=advice) from error
     try:
         yield
     finally:

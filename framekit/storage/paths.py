@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -130,6 +131,18 @@ def _defaults(protocol: str) -> dict[str, Any]:
     if protocol in IN_ONE_PROCESS:
         options = {}
     return {name: value for name, value in options.items() if name not in conf.get(protocol, {})}
+
+
+def sizes_in(folder: Path) -> dict[str, int]:
+    """Bytes of the files right in a folder, by name; none where it is not there. One request, in a store."""
+    if isinstance(folder, RemotePath):
+        return folder.sizes()
+    sizes = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file():
+                sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
 class Size(NamedTuple):
@@ -281,6 +294,18 @@ class RemotePath:
         keys = {str(found["name"]).rstrip("/") for found in self._ask("ls", self.key, detail=True)}
         for key in sorted(keys - {self.key}):
             yield self / key.rpartition("/")[2]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files right in it, by name; none where it is not there."""
+        try:
+            found = self._ask("ls", self.key, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {
+            str(each["name"]).rpartition("/")[2]: int(each["size"])
+            for each in found
+            if each["type"] == "file"
+        }
 
     def glob(self, pattern: str) -> Iterator[RemotePath]:
         """What matches a pattern without `**`, sorted; nothing where the folder is not there."""

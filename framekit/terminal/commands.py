@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from framekit.errors import FramekitError, printable
+from framekit.errors import FramekitError, printable, reason_of
 
 
 class Program(click.Group):
@@ -84,7 +84,7 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory ({printable(error)}). Use fewer workers or a smaller batch"
     if isinstance(error, OSError):
-        return f"{printable(error.filename or 'system')}: {printable(error.strerror or error)}"
+        return f"{printable(error.filename or 'system')}: {printable(reason_of(error))}"
     kind = type(error).__name__
     return f"a fault in this program: {kind}: {printable(error)}. Run again with --debug and report it"
 

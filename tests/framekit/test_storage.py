@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import pickle
@@ -8,11 +9,11 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from framekit.errors import CommandError, FramekitError
+from framekit.errors import CommandError, FramekitError, reason_of
 from framekit.files import clear_unfinished, fingerprint_of, remove_folder, sha256_of, whole_file, write_text
 from framekit.storage import locks, patience
 from framekit.storage.locks import LockedError, locked
-from framekit.storage.paths import RemotePath, is_address, is_remote, only_here, path_of
+from framekit.storage.paths import RemotePath, is_address, is_remote, only_here, path_of, sizes_in
 from framekit.storage.patience import RemoteError, patiently
 from framekit.storage.ranges import RangeFile
 
@@ -251,6 +252,34 @@ def test_a_file_appears_in_a_store_whole_or_not_at_all(tmp_path, monkeypatch):
     write_text(path, "text")
     clear_unfinished(path.parent)
     assert path.read_text() == "text"
+
+
+def test_two_writers_of_one_file_are_not_in_each_others_way(tmp_path):
+    with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "one" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_to_be_and_others_stay(tmp_path):
+    full, elsewhere = OSError(errno.ENOSPC, "full"), FileNotFoundError(errno.ENOENT, "gone", "film.mkv")
+    for error, named in ((full, str(tmp_path / "a")), (elsewhere, "film.mkv"), (ValueError("b"), None)):
+        with pytest.raises(type(error)) as raised, whole_file(tmp_path / "a"):
+            raise error
+        assert getattr(raised.value, "filename", None) == named
+    assert list(tmp_path.iterdir()) == []
+    assert reason_of(OSError(errno.ENOSPC, "Arrow: [errno 28] and so on")) == os.strerror(errno.ENOSPC)
+    assert reason_of(OSError(-1094995529, "of FFmpeg's own")) == "of FFmpeg's own"
+
+
+def test_sizes_of_the_files_in_a_folder(tmp_path):
+    for folder in (tmp_path, path_of("memory://sizes")):
+        assert sizes_in(folder / "nothing") == {}
+        for name, size in {"a.b": 3, "c": 0, "d/e": 5}.items():
+            if not is_remote(folder):
+                (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(bytes(size))
+        assert sizes_in(folder) == {"a.b": 3, "c": 0}
 
 
 @pytest.mark.parametrize("size", [0, 10, 3 << 20, (3 << 20) + 1, 10 << 20])

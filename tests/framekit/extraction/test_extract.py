@@ -41,9 +41,8 @@ def digests(root: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def dataset(films, tmp_path_factory):
-    out = tmp_path_factory.mktemp("made") / "dataset"
-    return extract([str(films)], out, OPTIONS, workers=1)
+def dataset(made):
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """A dataset after its first run: what comes later, other options, compacting, two runs at once, kills."""
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from framekit.extraction.compacting import compact
 from framekit.extraction.extract import extract
 from framekit.extraction.opening import alone
 from framekit.extraction.settling import after_decisions, decide_again
+from framekit.extraction.shards import Shards
 from framekit.manifest import decide, state
 from framekit.manifest.verifying import verify
 from framekit.options import ExtractOptions, Limits
@@ -25,14 +27,13 @@ from tests.films import numbered_film, write_film
 from tests.framekit.extraction.test_extract import digests
 
 OPTIONS = ExtractOptions(every=4, crop_size=64, crops_per_frame=3)
+SEGMENTED = ExtractOptions(every=30, crop_size=32, crops_per_frame=1, encoding="jpeg")
 FLAGS = ["--every", "4", "--crop-size", "64", "--crops-per-frame", "3", "--workers", "1"]
 
 
 @pytest.fixture
-def dataset(films, tmp_path):
-    root = tmp_path / "dataset"
-    extract([str(films)], root, OPTIONS, workers=1)
-    return root
+def dataset(made, tmp_path):
+    return Path(shutil.copytree(made.root, tmp_path / "dataset"))
 
 
 def pairs_by_id(root: Path) -> dict[str, bytes]:
@@ -391,6 +392,75 @@ def test_a_full_disk_ends_in_a_line_and_is_gone_on_with(films, tmp_path, dataset
         subprocess.run(["umount", str(disk)], check=False)
 
 
+def test_a_dataset_that_cannot_be_written_to_ends_the_run(films, dataset, tmp_path, monkeypatch):
+    film = numbered_film(tmp_path / "three.mp4", 16, seed=3)
+
+    def refuse(self, path, *_):
+        raise PermissionError(errno.EACCES, f"Failed to open '{path}'")  # as Arrow does: it names no file
+
+    with monkeypatch.context() as patched:
+        patched.setattr("framekit.manifest.writing.ShardWriter.__init__", refuse)
+        with pytest.raises(
+            FramekitError, match=r"three-\w+-00000-of-00001\.parquet: Permission denied\. see to it"
+        ):
+            extract([str(films), str(film)], dataset, OPTIONS, workers=1)
+    assert extract([str(films), str(film)], dataset, OPTIONS, workers=1).done_before == 2
+
+
+def begun(dataset: Path, **papers: object) -> None:
+    """Make of a dataset what a run leaves that is killed before it comes to its end."""
+    info = json.loads((dataset / "dataset.json").read_text())
+    none: dict[str, object] = {"finished": False, "shards": [], "totals": {}, "dropped": {}, "spent": {}}
+    (dataset / "dataset.json").write_text(json.dumps(info | none | papers))
+    for name in ("decisions.parquet", "README.md"):
+        (dataset / name).unlink()
+
+
+def test_a_film_of_which_a_killed_run_did_a_part_is_not_taken_for_whole(two_segments, films, tmp_path):
+    film, _ = two_segments
+    root = tmp_path / "dataset"
+    options = SEGMENTED.model_copy(update={"crop_size": 48})
+    extract([str(film), str(films)], root, options, workers=1)
+    whole = digests(root)
+    begun(root)
+    next(root.glob("frames/long-*-00001-of-00002.parquet")).unlink()
+    next(root.glob("frames/two-*")).unlink()  # of which only the pairs were in place
+    run = extract([str(films / "one.mp4")], root, options, workers=1)
+    (problem,) = run.info.problems
+    assert problem.path == str(film) and problem.what.startswith("1 of its 2 segments are not done")
+    assert run.problems == [] and f"{problem.path}: {problem.what}" in run.notes
+    assert [source.id[:4] for source in run.info.sources] == ["long", "one-"]
+    assert verify(framekit.manifest.open(root)) == []
+    assert extract([str(film), str(films)], root, options, workers=1).info.problems == []
+    assert digests(root) == whole
+
+
+def test_a_film_that_was_cut_into_other_segments_before_is_not_there_twice(dataset, films):
+    before = digests(dataset)
+    info = framekit.manifest.open(dataset).info
+    one = next(source.id for source in info.sources if source.id.startswith("one-"))
+    begun(dataset)
+    for table in ("frames", "pairs"):
+        shard = dataset / table / f"{one}-00000-of-00001.parquet"
+        for name in ("00000-of-00003", "00001-of-00003", "00001-of-00002"):
+            shutil.copy(shard, dataset / table / f"{one}-{name}.parquet")
+        shard.unlink()
+    assert Shards(dataset, []).missing(one) == (1, 3)
+    assert {path.name.split("-", 2)[2] for path in Shards(dataset, []).superseded()} == {
+        "00001-of-00002.parquet"
+    }
+    extract([str(films)], dataset, OPTIONS, workers=1)
+    assert digests(dataset) == before
+
+
+def test_compacting_what_was_never_finished_says_what_to_do(dataset, films):
+    begun(dataset)
+    with pytest.raises(FramekitError, match=r"no finished shards yet.*run the same framekit extract again"):
+        compact(dataset)
+    faults = verify(framekit.manifest.open(dataset))
+    assert len(faults) == 4 and all("the extraction is not finished" in fault for fault in faults)
+
+
 def whole(path: Path) -> bool:
     try:
         return pq.read_metadata(path) is not None
@@ -398,22 +468,27 @@ def whole(path: Path) -> bool:
         return False
 
 
-def test_a_film_of_several_segments_is_the_same_however_it_is_done(tmp_path):
-    generator = np.random.default_rng(0)
-    noise = generator.integers(0, 255, (64, 96, 96, 3), np.uint8)
-    frames = [noise[number // 60 % 64] for number in range(9_000)]
-    film = write_film(tmp_path / "long.mp4", frames, options={"g": "120", "preset": "ultrafast"})
-    options = ExtractOptions(every=30, crop_size=32, crops_per_frame=1, encoding="jpeg")
-    one = extract([str(film)], tmp_path / "one", options, workers=1)
-    extract([str(film)], tmp_path / "two", options, workers=2)
+@pytest.fixture(scope="module")
+def two_segments(tmp_path_factory):
+    """A film of two segments, and what one process makes of it."""
+    folder = tmp_path_factory.mktemp("long")
+    noise = np.random.default_rng(0).integers(0, 255, (64, 48, 48, 3), np.uint8)
+    frames = [noise[number // 60 % 64] for number in range(6_100)]
+    film = write_film(folder / "long.mp4", frames, options={"g": "120", "preset": "ultrafast"})
+    return film, extract([str(film)], folder / "dataset", SEGMENTED, workers=1)
+
+
+def test_a_film_of_several_segments_is_the_same_however_it_is_done(two_segments, tmp_path):
+    film, one = two_segments
+    extract([str(film)], tmp_path / "two", SEGMENTED, workers=2)
     assert len([shard for shard in one.info.shards if shard.path.startswith("frames/")]) == 2
-    assert one.info.totals["frames"] == 9_000
-    numbers = framekit.manifest.open(tmp_path / "one").frames()["frame_number"].to_pylist()
-    assert numbers == list(range(0, 9_000, 30))
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    assert one.info.totals["frames"] == 6_100
+    numbers = framekit.manifest.open(one.root).frames()["frame_number"].to_pylist()
+    assert numbers == list(range(0, 6_100, 30))
+    assert digests(one.root) == digests(tmp_path / "two")
     (tmp_path / "two" / "frames" / Path(one.info.shards[0].path).name).unlink()
-    extract([str(film)], tmp_path / "two", options, workers=1)
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    extract([str(film)], tmp_path / "two", SEGMENTED, workers=1)
+    assert digests(one.root) == digests(tmp_path / "two")
 
 
 def test_a_damaged_film_of_several_segments_is_one(tmp_path):

@@ -1,8 +1,11 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from framekit.errors import CommandError
+from framekit.extraction.plan import make_plan
 from framekit.sources.finding import find_sources
 
 
@@ -62,3 +65,22 @@ def test_nothing_there_is_a_wrong_command(tmp_path, make, words):
         touch(folder, make)
     with pytest.raises(CommandError, match=words):
         find_sources([str(folder)])
+
+
+def test_folders_that_cannot_be_looked_into_are_told(tmp_path, monkeypatch):
+    touch(tmp_path, "open/1.mp4", "closed/2.mp4")
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_sources([str(tmp_path)])
+    assert found.films == [tmp_path / "open/1.mp4"]
+    assert [problem.what for problem in make_plan(found).problems if "closed" in problem.path] == [
+        "Permission denied"
+    ]
+    with pytest.raises(CommandError, match=r"neither films .*closed cannot be read \(Permission denied\)"):
+        find_sources([str(tmp_path / "closed")])

@@ -1,9 +1,13 @@
-"""What a picture shows, for the content loss: VGG19 up to conv4_4, before its ReLU."""
+"""What a picture shows, for the content loss: VGG19 up to conv4_4, before its ReLU, or another network."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
+import math
+import operator
 import re
+import sys
 import urllib.error
 import warnings
 from collections.abc import Mapping
@@ -13,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cartoongan.networks import to_signed
 from cartoongan.options import TrainOptions
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.files import sha256_of
@@ -25,8 +30,53 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet,
 _ADVICE = "give a VGG19 with torchvision's key names: --vgg-weights FILE, or use --untrained-features"
 
 
-class VGGFeatures(nn.Module):
-    """VGG19 (Simonyan and Zisserman, 2014) cut after conv4_4: frozen, and its weights never learn.
+class Features(nn.Module):
+    """What pictures show: a frozen network, whose weights never learn.
+
+    Attributes:
+        scale: What features are divided by; 1 unless `normalise` was called.
+    """
+
+    scale = 1.0
+
+    def freeze(self) -> None:
+        """For subclasses, at the end of their constructors."""
+        self.requires_grad_(False)
+        self.eval()
+
+    def extract(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [-1, 1] → (N, C, h, w), before anything is divided."""
+        raise NotImplementedError
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [-1, 1] → (N, C, h, w)."""
+        found = self.extract(pictures)
+        return found if self.scale == 1 else found / self.scale
+
+    @torch.no_grad()
+    def normalise(self, photos: Tensor) -> None:
+        """From now on divide features by their mean absolute value on `photos`, (N, 3, H, W) uint8 RGB.
+
+        Raises:
+            FramekitError: They are all zero there, or no finite numbers.
+        """
+        scale = float(self.extract(to_signed(photos)).abs().mean())
+        if not (math.isfinite(scale) and scale > 0):
+            raise FramekitError(f"features cannot be normalised: their mean size on photos is {scale}")
+        self.scale = scale
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that tell these features from others, whatever they are divided by."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+class VGGFeatures(Features):
+    """VGG19 (Simonyan and Zisserman, 2014) cut after conv4_4.
 
     Args:
         weights: torchvision's keys, `features.0.weight` to `features.25.bias`; others are left aside. Random
@@ -49,21 +99,11 @@ class VGGFeatures(nn.Module):
             self._randomise(seed)
         else:
             self.load_state_dict(_fitting(weights, self.state_dict()))
-        self.requires_grad_(False)
-        self.eval()
+        self.freeze()
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def extract(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [-1, 1], sides of 8 at least → (N, 512, H // 8, W // 8)."""
         return self.features(((pictures + 1) / 2 - self.mean) / self.deviation)
-
-    @property
-    def digest(self) -> str:
-        """64 hexadecimal digits that tell these weights from others."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.cpu().numpy().tobytes())
-        return digest.hexdigest()
 
     def _randomise(self, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -73,12 +113,46 @@ class VGGFeatures(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these layers all have one
 
 
-def load_features(options: TrainOptions) -> VGGFeatures:
-    """The features that `options` ask for: from a file, random, or torchvision's (downloaded once).
+class ImportedFeatures(Features):
+    """Somebody's own network.
+
+    Args:
+        place: `module:attribute`, a torch module or what makes one when called. Its code is run: it comes
+            from the command line or a recipe, never from a run's files.
 
     Raises:
-        FramekitError: The file is no such VGG19, or the download failed.
+        FramekitError: There is no such network, or it gives no features.
     """
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.network = _imported(place)
+        self._place = place
+        self.freeze()
+        with torch.no_grad():
+            found = self.network(torch.zeros(1, 3, 64, 64))
+        if not (isinstance(found, Tensor) and found.ndim == 4 and found.is_floating_point()):
+            shape = _shape(found) if isinstance(found, Tensor) else type(found).__name__
+            raise FramekitError(f"gives no (N, C, h, w) features but {shape}", where=place)
+
+    def extract(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [-1, 1] → (N, C, h, w)."""
+        return self.network(pictures)
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits, of its weights and of where it comes from: it may have none."""
+        return hashlib.sha256(f"{self._place} {super().digest}".encode()).hexdigest()
+
+
+def load_features(options: TrainOptions) -> Features:
+    """The features that `options` ask for: imported, from a file, random, or torchvision's (downloaded once).
+
+    Raises:
+        FramekitError: The file is no such VGG19, the download failed, or there is nothing to import.
+    """
+    if options.features:
+        return ImportedFeatures(options.features)
     if options.untrained_features:
         return VGGFeatures(None, seed=options.seed)
     path = options.vgg_weights or _torchvision_file()
@@ -94,6 +168,9 @@ def check_features(options: TrainOptions) -> str:
     Raises:
         FramekitError: The file is no such VGG19.
     """
+    if options.features:
+        load_features(options)
+        return options.features
     if options.untrained_features:
         return "VGG19 with random weights: content is compared roughly, results look worse"
     if options.vgg_weights is None and not _is_torchvisions(_cached_file()):
@@ -114,6 +191,25 @@ def _vgg19_to_conv4_4() -> nn.Sequential:
             layers += [convolution, nn.ReLU(inplace=True)]
             inputs = outputs
     return nn.Sequential(*layers[:-1])
+
+
+def _imported(place: str) -> nn.Module:
+    """The module at `place`; what is not one is called, and must give one."""
+    module, attribute = place.split(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # at the end: it adds modules and hides none
+        sys.path.append(here)
+    try:
+        found = operator.attrgetter(attribute)(importlib.import_module(module))
+        network = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # somebody's code can fail in any way
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise CommandError(
+            f"cannot be imported ({reason:.200})", where=place, advice="see --features"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise CommandError(f"no torch module but {type(network).__name__}", where=place)
+    return network
 
 
 def _fitting(weights: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,9 +6,12 @@ In the comments k is the kernel's side, n the feature maps at 64 base channels, 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.amp import is_autocast_available
 from torch.utils.checkpoint import checkpoint
 
 from cartoongan.options import GeneratorOptions, TrainOptions
@@ -132,7 +135,9 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → the same shape and dtype."""
         weight, bias = (None if value is None else value.to(x.dtype) for value in (self.weight, self.bias))
-        with torch.autocast(x.device.type, enabled=False):
+        kind = x.device.type
+        without = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+        with without:
             return torch.group_norm(x, self.num_groups, weight, bias, self.eps)
 
 

@@ -77,7 +77,7 @@ class Limits(BaseModel):
     @field_validator("leave_out", mode="before")
     @classmethod
     def _none(cls, leave_out: Any) -> Any:
-        return () if tuple(leave_out) == ("none",) else leave_out
+        return () if leave_out in (("none",), ["none"]) else leave_out
 
     @field_validator("leave_out")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def places_of(source: SourceInfo, root: Path, elsewhere: Path | None = None) -> 
     if is_address(source.path):
         return [*named, path_of(source.path)]
     folders = [Path.cwd()] if is_remote(root) else [Path.cwd(), root.resolve().parent]
-    return list(dict.fromkeys([*named, *(folder / source.path for folder in folders)]))
+    return list(dict.fromkeys([*named, *(_shown_as(folder / source.path) for folder in folders)]))
 
 
 def film_among(places: Iterable[Path], source: SourceInfo) -> Path | None:
@@ -36,6 +37,23 @@ def _is(place: Path, source: SourceInfo) -> bool:
         return fingerprint_of(place) == source.fingerprint
     except OSError:
         return False
+
+
+def _shown_as(path: Path) -> Path:
+    """What the papers call `path`: names with line breaks or broken UTF-8 stand there as they are shown."""
+    here = Path(path.anchor)
+    for part in path.parts[len(here.parts) :]:
+        if "\\" in part and not os.path.lexists(here / part):
+            part = next((name for name in _names_in(here) if printable(name) == part), part)  # noqa: PLW2901
+        here /= part
+    return here
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def _named(name: str, folder: Path) -> Iterator[Path]:

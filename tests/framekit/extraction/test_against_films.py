@@ -1,6 +1,7 @@
 """Crops against their films: every kind of dataset fits its own; what was moved or changed is found."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -233,6 +234,21 @@ def test_films_are_looked_for_from_here_and_from_beside_the_dataset(film, tmp_pa
     assert_all_fits(Path("set"))
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert_all_fits(tmp_path / "home/set")
+
+
+def test_films_with_names_that_no_terminal_shows_are_found(film, tmp_path, monkeypatch):
+    names = [b"new\nline.mp4", b"bad\xff\xfe.mp4", b"back\\slash.mp4", b"-rf.mp4"]
+    folder = tmp_path / "odd\tfolder"
+    folder.mkdir()
+    films = [folder / os.fsdecode(name) for name in names]
+    for number, place in enumerate(films):
+        place.write_bytes(film.read_bytes() + bytes(number + 1))
+    monkeypatch.chdir(tmp_path)
+    root = extracted(tmp_path / "set", *(place.relative_to(tmp_path) for place in films), every=24)
+    assert_all_fits(root)
+    (folder / os.fsdecode(names[0])).unlink()
+    (fault,) = compared(root).faults
+    assert fault.startswith(r"odd\tfolder/new\nline.mp4: not at hand")
 
 
 def test_shards_that_cannot_be_read_are_said_once(root):

@@ -122,13 +122,14 @@ def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]])
 
 
 @contextmanager
-def locked_file(path: Path) -> Iterator[None]:
+def locked_file(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """Keep everybody else from writing the file of decisions at `path`.
 
     Raises:
-        FramekitError: Somebody else holds the lock for too long, or the folder cannot be written to.
+        LockedError: Somebody else holds the lock for longer than `patience` seconds.
+        FramekitError: The folder cannot be written to.
     """
-    with locks.locked(path.with_name(path.name + ".lock"), patience=PATIENCE):
+    with locks.locked(path.with_name(path.name + ".lock"), patience=patience):
         yield
 
 

@@ -232,7 +232,7 @@ def _picture(request: Request, data: bytes | None) -> Response:
     """Bytes that are a picture by their first ones: a stranger's dataset may hold anything."""
     kind = next((kind for start, kind in PICTURES.items() if data and data.startswith(start)), None)
     if data is None or kind is None:
-        return _json({"error": "no picture"}, 404)
+        return Response(status_code=204)  # which a browser takes for a broken picture, and not for a fault
     tag = f'"{len(data):x}-{hash(data) & (1 << 64) - 1:x}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=FOR_EVER | {"etag": tag})

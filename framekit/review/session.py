@@ -15,10 +15,11 @@ import numpy as np
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest import Manifest
 from framekit.manifest.decisions import Decision, person
+from framekit.manifest.reading import read_info
 from framekit.manifest.thumbnails import Thumbnails
 from framekit.review.catalogue import NEW_LINE, Catalogue, View
 from framekit.review.saving import problem_of
-from framekit.review.words import Last, Words
+from framekit.review.words import Last, Words, stamp_of
 
 TOLD = 500
 """Frames of which an answer tells all."""
@@ -27,6 +28,7 @@ LISTED = 2_000
 REMEMBERED = 1_000
 """Changes that are kept for other tabs."""
 LONGEST_REASON = 200
+INFO = "dataset.json"
 ANOTHER = "another chosen"
 
 
@@ -62,7 +64,7 @@ class Session:
     def __init__(self, manifest: Manifest, *, by: str, apart: Path | None = None) -> None:
         self.by = person(by)
         self.lock = threading.RLock()
-        self.words = Words(manifest.root, apart)
+        self.words = Words(manifest.root, apart, lacking=not manifest.info.shards)
         self.catalogue = Catalogue(manifest, self.words)
         self.version = 1
         self._changes: list[tuple[int, list[int] | None]] = []
@@ -73,6 +75,8 @@ class Session:
         self._reader = manifest.undecided.reader()
         self._problem = problem_of(manifest.root) if apart is None else None
         self.decided = 0
+        self._info_stamp = stamp_of(manifest.root / INFO)
+        self.outdated = False
 
     # Told ------------------------------------------------------------------------------------------------
 
@@ -83,6 +87,7 @@ class Session:
                 "version": self.version,
                 "by": self.by,
                 "saving": self.saving(),
+                "outdated": self.outdated,
             }
 
     def saving(self) -> dict[str, Any]:
@@ -143,11 +148,30 @@ class Session:
             return {"version": self.version, "rows": rows if known and len(rows) <= LISTED else None}
 
     def look_for_others(self) -> None:
-        """Take over what other programs have decided since."""
+        """Take over what other programs have decided since, and notice where they changed the frames.
+
+        Raises:
+            FramekitError: Decisions cannot be read any more; those known before stay.
+        """
         with self.lock:
             if self.words.is_stale:
                 self.words.reload()
                 self._changed(None)
+            if not self.outdated and self._has_other_shards():
+                self.outdated = True
+                self._changed(None)
+
+    def _has_other_shards(self) -> bool:
+        """Whether the dataset was extracted or compacted since."""
+        manifest = self.catalogue.manifest
+        stamp = stamp_of(manifest.root / INFO)
+        if stamp == self._info_stamp:
+            return False
+        self._info_stamp = stamp
+        try:
+            return read_info(manifest.root).shards != manifest.info.shards
+        except FramekitError:
+            return True
 
     # Decided ---------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from framekit.storage.paths import is_remote
 
 Last = Callable[[str], Decision | None]
 """Gives the last word of a person about an item."""
+PATIENCE = 5.0
+"""Seconds to wait for other programs that write decisions; they take milliseconds."""
 
 
 class Words:
@@ -23,6 +25,7 @@ class Words:
     Args:
         root: The dataset's folder.
         apart: A file for new words; by default they go into the dataset. It is made where it is not there.
+        lacking: Whether the dataset may have no decisions yet, as where an extraction was interrupted.
 
     Attributes:
         rules, people: What rules and persons said of each item, oldest first.
@@ -32,8 +35,8 @@ class Words:
         FramekitError: Decisions cannot be read, or `apart` cannot be made.
     """
 
-    def __init__(self, root: Path, apart: Path | None = None) -> None:
-        self._dataset = root / NAME
+    def __init__(self, root: Path, apart: Path | None = None, *, lacking: bool = False) -> None:
+        self._dataset, self._lacking = root / NAME, lacking
         self._tables: dict[Path, pa.Table] = {}
         self._stamps: dict[Path, object] = {}
         self.path = self._dataset
@@ -59,15 +62,24 @@ class Words:
                     f"cannot be written ({error.strerror})", where=apart, advice=advice
                 ) from None
         read_words(apart)
-        self.path = apart
+        self.path = apart  # only now: it can be read
         self.reload()
 
     def reload(self) -> None:
-        """Read everything anew."""
-        for path in dict.fromkeys([self._dataset, self.path]):
-            self._stamps[path] = _stamp(path)
-            self._tables[path] = _read(path)
+        """Read everything anew.
+
+        Raises:
+            FramekitError: Something cannot be read: then all stays as it was.
+        """
+        paths = list(dict.fromkeys([self._dataset, self.path]))
+        stamps = {path: stamp_of(path) for path in paths}
+        tables = {path: self._read(path) for path in paths}
+        self._stamps, self._tables = stamps, tables
         self._sort()
+
+    def _read(self, path: Path) -> pa.Table:
+        lacking = self._lacking and path == self._dataset and not path.exists()
+        return DECISIONS.empty_table() if lacking else read_words(path)
 
     def _sort(self) -> None:
         self.rules, self.people = {}, {}
@@ -84,7 +96,7 @@ class Words:
     @property
     def is_stale(self) -> bool:
         """Whether another program has written since; of what lies in a store that is not looked at."""
-        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+        return any(stamp_of(path) != stamp for path, stamp in self._stamps.items())
 
     def items(self) -> Iterator[str]:
         """All that something was said of."""
@@ -120,7 +132,7 @@ class Words:
         Raises:
             FramekitError: They cannot be saved.
         """
-        with locked_file(self.path):
+        with locked_file(self.path, patience=PATIENCE):
             table = self._known()
             meanwhile = table is not self._tables[self.path]
             if meanwhile:
@@ -128,30 +140,22 @@ class Words:
                 self._sort()
             said = words_after(self.last)
             self._tables[self.path] = put_at_end(self.path, table, said)
-            self._stamps[self.path] = _stamp(self.path)  # while nobody else writes
+            self._stamps[self.path] = stamp_of(self.path)  # while nobody else writes
         for word in said:
             self.people.setdefault(word.item, []).append(word)
         return said, meanwhile
 
     def _known(self) -> pa.Table:
         """What the file of new words holds: the table at hand, unless somebody else has written it since."""
-        at_hand, stamp = self._tables[self.path], _stamp(self.path)
+        at_hand, stamp = self._tables[self.path], stamp_of(self.path)
         if stamp is not None and stamp == self._stamps[self.path]:
             return at_hand
         table = read_words(self.path)
         return at_hand if table.equals(at_hand) else table
 
 
-def _read(path: Path) -> pa.Table:
-    try:
-        return read_words(path)
-    except FramekitError:
-        if path.exists():
-            raise
-        return DECISIONS.empty_table()  # an extraction that was interrupted before its first decision
-
-
-def _stamp(path: Path) -> object:
+def stamp_of(path: Path) -> object:
+    """What changes when a file is written anew; None for one that is not there, or lies in a store."""
     if is_remote(path):
         return None
     try:

@@ -63,6 +63,7 @@ export class FilterPanel {
     this.boxes("films", "source", films);
     this.boxes("reasons", "reason", Object.entries(dataset.reasons).map(([name, n]) => [name, name, n]));
     this.boxes("contents", "content", Object.entries(dataset.content || {}).map(([name, n]) => [name, name, n]));
+    byId("films-part").hidden = !films.length;
     byId("contents-part").hidden = !dataset.content;
     byId("reasons-part").hidden = !Object.keys(dataset.reasons).length;
     byId("duplicates-part").hidden = !dataset.groups;

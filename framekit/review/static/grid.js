@@ -1,7 +1,7 @@
 // The grid: absolute lines inside a tall spacer, of which only those in sight exist. Elements are used again, so
 // their number is that of the tiles on the screen, whatever the number of frames.
 
-import { byId, clock, count, icon, make, place, verdict } from "./words.js";
+import { byId, clock, count, icon, make, numbered, place, verdict } from "./words.js";
 
 const GAP = 10; // pixels between tiles, and the least around them
 const CAPTION = 42;
@@ -294,7 +294,7 @@ export class Grid {
     tile.classList.toggle("saving", Boolean(frame.saving));
     tile.classList.toggle("grouped", frame.group !== null);
     tile.heading.textContent = place(frame);
-    tile.film.textContent = this.sources.length > 1 ? (this.sources[frame.source]?.name ?? "") : `frame ${frame.number}`;
+    tile.film.textContent = this.sources.length > 1 ? (this.sources[frame.source]?.name ?? "") : numbered(frame);
     tile.word.textContent = said ?? (frame.pairs ? count(frame.pairs, "crop") : "no crops cut");
     tile.word.title = tile.word.textContent;
     tile.members.textContent = frame.group === null ? "" : frame.members;
@@ -306,7 +306,7 @@ export class Grid {
   label(frame, said) {
     const film = this.sources[frame.source]?.name;
     const group = frame.group === null ? null : `${frame.row === frame.group ? "stands for" : "one of"} ${frame.members} near-duplicates`;
-    return [film, place(frame), `frame ${frame.number}`, said ?? "in", group].filter(Boolean).join(", ");
+    return [film, place(frame), numbered(frame), said ?? "in", group].filter(Boolean).join(", ");
   }
 
   /** The key, 1 to 9, that picks a frame of a group that is shown as one; null where there is none. */

@@ -1,7 +1,7 @@
 // The large view: one frame with its crops at their places, and all that is known of it.
 
 import { get, Gone } from "./server.js";
-import { byId, clock, count, figure, icon, make, NUMBER, place, verdict } from "./words.js";
+import { breakable, byId, clock, count, figure, icon, make, NUMBER, numbered, place, verdict } from "./words.js";
 
 const REMEMBERED = 24; // frames whose particulars stay at hand
 
@@ -111,7 +111,7 @@ export class Large {
     if (picture.getAttribute("src") !== source) {
       picture.classList.remove("missing");
       picture.src = source;
-      picture.alt = `frame ${frame.number} of ${film}`;
+      picture.alt = `${numbered(frame)} of ${film}`;
       picture.onerror = () => picture.classList.add("missing");
     }
   }
@@ -193,16 +193,16 @@ export class Large {
     const source = this.dataset.sources[frame.source] ?? {};
     const first = frame.crops[0];
     const provenance = [
-      ["film", source.name], ["still", frame.name], ["path", source.path],
+      ["film", source.name], ["still", frame.name], ["path", source.path ? make("span", {}, ...breakable(source.path)) : null],
       ["time", frame.seconds === null ? null : clock(frame.seconds, true)],
-      ["frame number", NUMBER.format(frame.number)], ["pts", frame.pts === null ? null : String(frame.pts)],
+      ["frame number", frame.number === null ? null : NUMBER.format(frame.number)], ["pts", frame.pts === null ? null : String(frame.pts)],
       ["size", frame.width ? `${frame.width} × ${frame.height}` : null],
       ["scale of crops", first ? figure(first.scale) : null],
       ["fingerprint", frame.fingerprint], ["hash", frame.hash],
       ...frame.crops.map((crop) => [`crop ${crop.index}`, `${crop.size} × ${crop.size} at ${crop.x}, ${crop.y}`]),
     ];
     const parts = [part("What was said", this.history(frame)), part("Where it is from", definitions(provenance))];
-    parts.push(part("Measures", this.measures(frame.measures)));
+    if (this.dataset.measures.length) parts.push(part("Measures", this.measures(frame.measures)));
     if (frame.content?.length) parts.push(part("Content", make("p", {}, frame.content.join(", "))));
     const tags = Object.entries(frame.tags ?? {}).sort((one, other) => other[1] - one[1]);
     if (tags.length) parts.push(part("Tags", definitions(tags.map(([name, p]) => [name, p.toFixed(2)]))));

@@ -6,8 +6,8 @@ import { Frames } from "./frames.js";
 import { Grid } from "./grid.js";
 import { openHelp } from "./help.js";
 import { Large } from "./large.js";
-import { get, Gone, post, server, view } from "./server.js";
-import { byId, count, make, NUMBER, place } from "./words.js";
+import { get, Gone, post, Refused, server, view } from "./server.js";
+import { breakable, byId, count, make, NUMBER, numbered, place } from "./words.js";
 
 const SIZES = { least: 96, most: 480, step: 24 };
 const REFRESH = 400; // milliseconds between a word and new counts
@@ -172,6 +172,8 @@ function keepThis(row) {
 async function pick(number) {
   const row = large.isOpen ? large.numbered(number) : grid.numbered(number);
   if (row === null) {
+    const frame = frames.get(large.isOpen ? large.row : grid.current());
+    if (!frame || frame.group === null) return say("This frame has no near-duplicates.", true);
     const there = large.isOpen || grid.heads;
     return say(there ? `There is no number ${number} in this group.` : "Press G to see the frame's group and its numbers.", true);
   }
@@ -290,8 +292,10 @@ async function follow() {
     document.addEventListener("visibilitychange", leave);
     try {
       const change = await get(`api/changes?since=${version}&wait=25`, watching.signal);
+      follow.trouble = null;
       if (change.version > version) heard(change);
     } catch (error) {
+      if (error instanceof Refused && error.message !== follow.trouble) alarm((follow.trouble = error.message));
       if (error.name !== "AbortError") await new Promise((done) => setTimeout(done, RETRY));
     } finally {
       document.removeEventListener("visibilitychange", leave);
@@ -330,9 +334,10 @@ function banners() {
   byId("read-only-text").textContent = saving?.problem ?? "";
   byId("save-elsewhere").hidden = !saving?.elsewhere;
   byId("save-elsewhere").textContent = `Save decisions in ${saving?.elsewhere ?? ""}`;
+  byId("outdated").hidden = !dataset?.outdated;
   byId("stale").hidden = !stale;
-  const where = saving && !saving.problem ? `saved in ${saving.where} as ${dataset.by}` : "";
-  byId("where").textContent = where;
+  byId("where").hidden = !saving || Boolean(saving.problem);
+  byId("where").replaceChildren("saved in ", ...breakable(saving?.where ?? ""), ` as ${dataset?.by}`);
 }
 
 async function saveElsewhere() {
@@ -360,6 +365,7 @@ function bar() {
   byId("select-all").disabled = !shown;
   byId("select-all-count").textContent = NUMBER.format(shown);
   byId("several").hidden = large.isOpen;
+  byId("several").disabled = !shown;
   byId("several").setAttribute("aria-pressed", String(grid.several));
   for (const id of ["keep", "drop", "reset", "open"]) byId(id).disabled = row === null;
   byId("open-text").textContent = large.isOpen ? "Grid" : "Large";
@@ -374,10 +380,10 @@ function title(row) {
   if (!frame) return "frame";
   if (frame.name) return frame.name;
   const film = dataset.sources.length > 1 ? `${dataset.sources[frame.source]?.name} · ` : "";
-  return `${film}frame ${NUMBER.format(frame.number)}`;
+  return `${film}${numbered(frame)}`;
 }
 
-const words = (frame) => `${dataset.sources[frame.source]?.name ?? ""}, ${place(frame)}, frame ${frame.number}`;
+const words = (frame) => `${dataset.sources[frame.source]?.name ?? ""}, ${place(frame)}, ${numbered(frame)}`;
 
 /** To those who listen; and where `seen`, to those who look, too. */
 function say(text, seen = false) {
@@ -432,6 +438,8 @@ function pressed(event) {
   if (event.ctrlKey || event.metaKey) return withControl(event, key);
   if (event.altKey) return;
   const native = (key === "enter" || key === " ") && event.target.closest("button"); // which presses it
+  const plain = /^[1-9]$/.test(key) || Object.hasOwn(LETTERS, key);
+  if (plain && !byId("letters").checked) return; // for those who speak to their computer
   if (/^[1-9]$/.test(key)) pick(Number(key));
   else if (Object.hasOwn(LETTERS, key)) {
     if (!(event.repeat && ONCE.has(key))) LETTERS[key](event);
@@ -544,7 +552,7 @@ function remembered(name) {
 function likings() {
   const size = Number(remembered("size")) || (narrow.matches ? 150 : 200);
   byId("size").value = grid.size = Math.min(SIZES.most, Math.max(SIZES.least, size));
-  byId("advance").checked = remembered("advance") !== "no";
+  for (const id of ["advance", "letters"]) byId(id).checked = remembered(id) !== "no";
   const theme = remembered("theme");
   byId("theme").value = ["light", "dark"].includes(theme) ? theme : "";
   document.documentElement.dataset.theme = byId("theme").value;
@@ -581,6 +589,7 @@ function listen() {
     remember("advance", byId("advance").checked ? "yes" : "no");
     say(byId("advance").checked ? "After a decision, on to the next." : "After a decision, stay.", true);
   });
+  byId("letters").addEventListener("change", () => remember("letters", byId("letters").checked ? "yes" : "no"));
   byId("theme").addEventListener("change", () => {
     document.documentElement.dataset.theme = byId("theme").value;
     remember("theme", byId("theme").value);

@@ -32,10 +32,13 @@ export function figure(value) {
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(3);
 }
 
-/** What a frame is called: its film and time, or a still's name. */
+/** What a frame is called by its number; by its id where it has none. */
+export const numbered = (frame) => (frame.number === null ? frame.id : `frame ${NUMBER.format(frame.number)}`);
+
+/** What a frame is called in its film: by its time, or a still by its name. */
 export function place(frame) {
   if (frame.name) return frame.name;
-  return frame.seconds === null ? `frame ${frame.number}` : clock(frame.seconds);
+  return frame.seconds === null ? numbered(frame) : clock(frame.seconds);
 }
 
 /** The reason of those that a person dropped without giving one. */
@@ -59,6 +62,9 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 }
+
+/** A path that may be broken after its slashes. */
+export const breakable = (path) => path.split(/(?<=\/)/).flatMap((part) => [part, make("wbr")]);
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -16,6 +16,7 @@ from framekit.manifest import decide
 from framekit.manifest.groups import near_duplicates
 from tests.framekit.review.conftest import HOSTILE
 from tests.framekit.review.serving import ARGUMENTS, CHROMIUM, serving, serving_here
+from tests.framekit.review.sparse import SPARSE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("starlette", reason="framekit[review] is not installed")
@@ -578,6 +579,42 @@ def test_roles_and_labels_for_those_who_listen(server, opened):
     controls = tab.page.locator("button:visible, input:visible, select:visible")
     named = "e => Boolean(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length)"
     assert [each.inner_html() for each in controls.all() if not each.evaluate(named)] == []
+
+
+@pytest.fixture(params=SPARSE, ids=lambda make: make.__name__)
+def sparse(request, tmp_path):
+    with serving_here(request.param(tmp_path / "dataset")) as started:
+        yield started, SPARSE[request.param]
+
+
+def test_datasets_in_which_there_is_little_to_see(sparse, opened):
+    server, frames = sparse
+    tab = opened(server)
+    expect(tab.page.locator("#shown")).to_have_text(f"{frames} frame{'' if frames == 1 else 's'}")
+    tab.press("g", "o", "1", "s", "End", "PageDown", "Control+a", "Escape", "u", "Enter")
+    if not frames:
+        expect(tab.page.locator("#empty-text")).to_have_text("This dataset has no frames.")
+        return
+    expect(tab.page.locator("#facts")).to_contain_text("Where it is from")
+    expect(tab.page.locator("#stage .no-picture")).to_be_visible()
+    tab.press("d")
+    tab.says("Dropped")
+    assert len(persons(server.root)) == 1
+    assert "null" not in tab.page.locator("body").inner_text()
+
+
+def test_keys_of_one_letter_can_be_switched_off(server, opened):
+    tab = opened(server)
+    tab.shows(len(frame_ids(server.root)))
+    tab.page.locator("#letters").uncheck()
+    tab.page.locator("#grid").focus()
+    tab.press("d", "1", "?", "ArrowRight", "Control+a")
+    expect(tab.page.locator("#subject")).to_have_text(f"{len(frame_ids(server.root))} selected")
+    expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    tab.page.locator("#select-none").click()
+    tab.page.locator("#drop").click()
+    tab.says("Dropped")
+    assert persons(server.root) == {frame_ids(server.root)[1]: False}
 
 
 @pytest.fixture

@@ -4,20 +4,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import urllib.request
 
 import pytest
+from click.testing import CliRunner
 
 import framekit.manifest
-from framekit.files import write_text
+from framekit.cli import main
+from framekit.manifest import decide
 from framekit.manifest.decisions import by_people
-from framekit.manifest.schema import FRAMES, PAIRS
-from tests.framekit.manifest.datasets import dataset as plain_dataset
-from tests.framekit.manifest.datasets import written
-from tests.framekit.review.serving import COMMAND, serving
+from tests.framekit.review.serving import serving, serving_here
+from tests.framekit.review.sparse import SPARSE
 
 pytest.importorskip("starlette", reason="framekit[review] is not installed")
 
@@ -36,7 +34,7 @@ def say(server, name, body):
 
 
 def test_only_this_machine_reaches_it(dataset):
-    with serving(dataset) as server:
+    with serving_here(dataset) as server:
         port = int(server.url.split(":")[2].split("/")[0])
         own = socket.gethostbyname(socket.gethostname())
         if not own.startswith("127."):
@@ -63,14 +61,63 @@ def test_it_ends_at_once_with_a_summary_while_tabs_wait(dataset, stop):
     assert info.dropped["logo"] == 1
 
 
-def test_killed_it_has_lost_no_word(dataset):
+CLIENTS = 50
+
+
+def in_threads(count, work):
+    """Run `work(0)` to `work(count - 1)` at the same time."""
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_fifty_clients_and_another_program_lose_no_word(dataset):
+    ids = framekit.manifest.open(dataset).frames(["frame_id"])["frame_id"].to_pylist()
+    with serving_here(dataset) as server:
+
+        def one(number):
+            for reason in ("first", "second"):
+                body = {"rows": [number % 36], "keep": False, "reason": f"{reason} of {number}", "expect": 1}
+                say(server, "decide", body | {"tab": str(number)})
+
+        threads = in_threads(CLIENTS, one)
+        for id_ in ids[:5]:
+            decide(dataset, [id_], keep=True, reason="another program's", by="bob")
+        for thread in threads:
+            thread.join()
+        assert ask(server, "api/dataset")["version"] >= 2 * CLIENTS
+    said = [row["reason"] for row in by_people(dataset)]
+    wanted = [f"{reason} of {number}" for number in range(CLIENTS) for reason in ("first", "second")]
+    assert sorted(said) == sorted([*wanted, *["another program's"] * 5])
+    assert all(
+        said.index(f"first of {number}") < said.index(f"second of {number}") for number in range(CLIENTS)
+    )
+
+
+def test_killed_while_it_saves_it_has_lost_no_word_that_it_answered(dataset):
+    answered = []
     with serving(dataset) as server:
-        for row in range(5):
-            say(server, "decide", {"rows": [row], "keep": False, "reason": "logo", "expect": 1})
-        server.kill()
-    assert len(by_people(dataset)) == 5
-    with serving(dataset) as server:
-        assert ask(server, "api/dataset")["mine"] == 5
+
+        def until_it_dies(number):
+            for turn in range(1_000):
+                body = {"rows": [number], "keep": False, "reason": f"{turn} of {number}", "expect": 1}
+                try:
+                    say(server, "decide", body)
+                except OSError:
+                    return
+                answered.append(body["reason"])
+                if len(answered) == 60:
+                    server.process.send_signal(signal.SIGKILL)
+
+        for thread in in_threads(4, until_it_dies):
+            thread.join()
+        server.process.wait()
+    saved = [row["reason"] for row in by_people(dataset)]
+    assert set(answered) <= set(saved)
+    assert len(set(saved)) == len(saved) <= len(answered) + 4
+    with serving_here(dataset) as server:  # no lock is left
+        assert say(server, "decide", {"rows": [1], "keep": True, "expect": 1})["items"] == 1
 
 
 def test_words_in_a_file_of_their_own_and_back_into_the_dataset(dataset, tmp_path):
@@ -82,82 +129,52 @@ def test_words_in_a_file_of_their_own_and_back_into_the_dataset(dataset, tmp_pat
     assert f"next: framekit decide {dataset} --from {apart}" in said
     assert by_people(dataset) == []
     for count in (1, 0):
-        command = [sys.executable, "-m", "framekit.cli", "decide", str(dataset), "--from", str(apart)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = run("decide", dataset, "--from", apart)
         assert done.stdout == f"{count:,} words put down\n"
     assert len(by_people(dataset)) == 1
 
 
-def test_a_port_that_is_taken_and_a_dataset_that_is_not_there(dataset, tmp_path):
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_what_cannot_be_reviewed_is_said_in_a_line(dataset, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run(str(dataset), "--port", str(taken.getsockname()[1]))
-    assert (done.returncode, "cannot be had" in done.stderr) == (2, True)
-    done = run(str(tmp_path / "nothing"))
-    assert (done.returncode, "no dataset here" in done.stderr) == (2, True)
+        said = refused("review", dataset, "--port", taken.getsockname()[1])
+        assert (said.exit_code, "cannot be had" in said.stderr) == (2, True)
+    said = refused("review", tmp_path / "nothing")
+    assert (said.exit_code, "no dataset here" in said.stderr) == (2, True)
+    (dataset / "decisions.parquet").write_bytes(b"PAR1 noise PAR1")
+    said = refused("review", dataset)
+    assert (said.exit_code, "decisions.parquet: cannot be read" in said.stderr) == (1, True)
+    (dataset / "decisions.parquet").unlink()
+    assert "decisions.parquet: is missing" in refused("review", dataset).stderr
+    info = (dataset / "dataset.json").read_text()
+    (dataset / "dataset.json").write_text(info.replace('"schema_version": 2', '"schema_version": 3'))
+    assert "schema version 3" in refused("review", dataset).stderr
 
 
-def run(*words):
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, timeout=60)
+def refused(*words):
+    """The end of a command that is to say what is wrong in one line, and perhaps in another what to do."""
+    done = run(*words)
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
+    return done
 
 
-def empty(root):
-    plain_dataset(root, 0, sources=())
-    return root
-
-
-def without_pairs(root):
-    shards = [
-        written(
-            root,
-            "frames/film-0000000a-0000.parquet",
-            FRAMES,
-            [{"frame_id": "film-0000000a:0", "source": "film-0000000a"}],
-        )
-    ]
-    return as_dataset(root, shards)
-
-
-def without_thumbnails_or_numbers(root):
-    rows = [
-        {"frame_id": f"film-0000000a:{number}", "source": "film-0000000a", "brightness": float("nan")}
-        for number in range(3)
-    ]
-    pairs = [
-        {"pair_id": f"film-0000000a:{number}#0", "frame_id": f"film-0000000a:{number}"} for number in range(5)
-    ]
-    shards = [
-        written(root, "frames/film-0000000a-0000.parquet", FRAMES, rows),
-        written(root, "pairs/film-0000000a-0000.parquet", PAIRS, pairs),
-    ]
-    return as_dataset(root, shards)
-
-
-def as_dataset(root, shards):
-    plain_dataset(root, 0, sources=())
-    info = framekit.manifest.open(root).info
-    info.shards = shards
-    write_text(root / "dataset.json", info.model_dump_json())
-    return root
-
-
-@pytest.mark.parametrize(
-    ("make", "frames"),
-    [(empty, 0), (without_pairs, 1), (without_thumbnails_or_numbers, 3)],
-    ids=lambda it: getattr(it, "__name__", ""),
-)
-def test_datasets_in_which_there_is_little_to_see_open(tmp_path, make, frames):
-    with serving(make(tmp_path / "dataset")) as server:
+@pytest.mark.parametrize("make", SPARSE, ids=lambda make: make.__name__)
+def test_datasets_in_which_there_is_little_to_see_open(tmp_path, make):
+    frames = SPARSE[make]
+    with serving_here(make(tmp_path / "dataset")) as server:
         assert ask(server, "api/dataset")["frames"] == frames
         for row in range(frames):
             assert ask(server, f"api/frame/{row}")["row"] == row
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                ask(server, f"thumb/{row}")
+            with urllib.request.urlopen(f"{server.url}thumb/{row}", timeout=20) as answer:
+                assert (answer.status, answer.read()) == (204, b"")
         if frames:
-            assert (
-                say(server, "decide", {"rows": [0], "keep": False, "reason": "", "expect": 1})["items"] == 1
-            )
+            body = {"rows": [0], "keep": False, "reason": "", "expect": 1}
+            assert say(server, "decide", body)["items"] == 1
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")

@@ -1,17 +1,22 @@
 """What is decided while reviewing: saved at once, undone in order, never another's."""
 
+import resource
 import shutil
 import threading
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import framekit.manifest
 from framekit.errors import CommandError, FramekitError
+from framekit.extraction.compacting import compact
+from framekit.extraction.settling import after_decisions
 from framekit.manifest import decide
-from framekit.manifest.decisions import add_from, by_people, state, write_rules
+from framekit.manifest.decisions import add_from, by_people, locked, state, write_rules
 from framekit.review.catalogue import View
 from framekit.review.session import Refused, Session
+from framekit.storage.paths import path_of
 
 
 def opened(root, **how):
@@ -229,3 +234,79 @@ def test_a_read_only_dataset_opens_says_so_and_saves_where_it_offers(dataset, tm
 def test_who_decides_has_a_persons_name(dataset):
     with pytest.raises(CommandError, match="a person's name is needed"):
         Session(framekit.manifest.open(dataset), by="rule:me")
+
+
+def test_a_full_disk_saves_nothing_says_so_and_the_next_word_is_saved(session, dataset):
+    before = (dataset / "decisions.parquet").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(FramekitError, match=r"decisions.parquet: cannot be written \(File too large\)"):
+            session.decide([1], keep=False, reason="", expect=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (dataset / "decisions.parquet").read_bytes() == before
+    assert session.told([1])[0]["person"] is None
+    assert not list(dataset.glob(".framekit-*"))
+    with pytest.raises(Refused):
+        session.undo()
+    session.decide([1], keep=False, reason="", expect=1)
+    assert words(dataset) == [(session.catalogue.ids[1], False)]
+
+
+def test_decisions_that_are_damaged_gone_or_older_meanwhile(session, dataset):
+    path = dataset / "decisions.parquet"
+    session.decide([1], keep=False, reason="", expect=1)
+    older = path.read_bytes()
+    session.decide([2], keep=False, reason="", expect=1)
+    whole = path.read_bytes()
+    for damage in (lambda: path.write_bytes(whole[:-20]), path.unlink):
+        damage()
+        with pytest.raises(FramekitError, match=r"cannot be read|is missing"):
+            session.look_for_others()
+        with pytest.raises(FramekitError, match=r"cannot be read|is missing"):
+            session.decide([3], keep=False, reason="", expect=1)
+        assert [frame["person"] for frame in session.told([1, 2, 3])] == [False, False, None]
+        path.write_bytes(whole)
+    path.write_bytes(older)
+    session.decide([3], keep=False, reason="", expect=1)  # without a look in between
+    assert words(dataset) == [(session.catalogue.ids[row], False) for row in (1, 3)]
+    session.undo()
+    assert session.undo()["skipped"] == 1  # the word about 2 is no longer there
+
+
+def test_a_lock_that_another_program_holds_is_waited_for_a_while(session, dataset, monkeypatch):
+    monkeypatch.setattr("framekit.review.words.PATIENCE", 0.05)
+    with locked(dataset), pytest.raises(FramekitError, match="another process has held this lock"):
+        session.decide([1], keep=False, reason="", expect=1)
+    assert session.decide([1], keep=False, reason="", expect=1)["items"] == 1
+
+
+def test_frames_that_another_program_changes_are_noticed(session, dataset):
+    after_decisions(dataset)  # writes dataset.json anew, with the same shards
+    session.look_for_others()
+    assert not session.summary()["outdated"]
+    for row in range(18):
+        session.decide([row], keep=False, reason="", expect=1)
+    compact(dataset)
+    session.look_for_others()
+    assert session.summary()["outdated"]
+    assert session.decide([20], keep=False, reason="", expect=1)["items"] == 1
+
+
+def test_a_dataset_in_a_store(dataset):
+    root = path_of("memory://reviewed")
+    for path in filter(Path.is_file, dataset.rglob("*")):
+        (root / path.relative_to(dataset).as_posix()).write_bytes(path.read_bytes())
+    session, here = opened(root), opened(dataset)
+    assert session.saving()["problem"] is None
+    row = next(row for row in range(36) if session.told([row])[0]["pairs"])
+    assert session.thumbnail(row) == here.thumbnail(row)
+    assert session.picture(row, 0, smoothed=True) == here.picture(row, 0, smoothed=True)
+    decide(root, [session.catalogue.ids[2]], keep=False, reason="program", by="bob")
+    session.decide([1], keep=False, reason="logo", expect=1)
+    assert [frame["reason"] for frame in session.told([1, 2])] == ["logo", "program"]
+    session.undo()
+    assert words(root) == [
+        (session.catalogue.ids[row], keep) for row, keep in ((2, False), (1, False), (1, None))
+    ]

@@ -277,8 +277,9 @@ def review(*, dataset: Path, port: int, opened: bool, by: str | None, apart: Pat
     def ready(url: str, session: Session) -> None:
         saving = session.saving()
         if saving["problem"]:
-            say(f"note: {saving['problem']}")
-        say(f"decisions go into {saving['where']}")
+            say(f"note: {saving['problem']}; the page offers to save decisions in {saving['elsewhere']}")
+        else:
+            say(f"decisions go into {saving['where']}")
         click.echo(f"{url}\nopen this address in a browser on this machine; Ctrl-C ends the review")
 
     session = run(dataset, by=by or getpass.getuser(), port=port, apart=apart, ready=ready, opened=opened)

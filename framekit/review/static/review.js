@@ -7,7 +7,7 @@ import { Grid } from "./grid.js";
 import { openHelp } from "./help.js";
 import { Large } from "./large.js";
 import { get, Gone, post, Refused, server, view } from "./server.js";
-import { breakable, byId, count, make, NUMBER, numbered, place } from "./words.js";
+import { breakable, byId, count, make, NUMBER, numbered, place, sentence } from "./words.js";
 
 const SIZES = { least: 96, most: 480, step: 24 };
 const REFRESH = 400; // milliseconds between a word and new counts
@@ -259,8 +259,7 @@ function undone(answer) {
 /** Nothing of this tab is left to undo: what other tabs did is theirs, unless the person says otherwise. */
 async function exhausted(error) {
   if (!error.items) return alarm("Nothing to undo.");
-  const text = `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
-  const answer = await ask({ title: "Undo what another tab did?", text, yes: "Undo it" });
+  const answer = await ask({ title: "Undo what another tab did?", text: sentence(error.message), yes: "Undo it" });
   return answer === null ? null : deciding.undo(true);
 }
 
@@ -331,7 +330,7 @@ function banners() {
   const saving = dataset?.saving;
   byId("gone").hidden = !server.gone;
   byId("read-only").hidden = !saving?.problem;
-  byId("read-only-text").textContent = saving?.problem ?? "";
+  byId("read-only-text").textContent = saving?.problem ? sentence(saving.problem) : "";
   byId("save-elsewhere").hidden = !saving?.elsewhere;
   byId("save-elsewhere").textContent = `Save decisions in ${saving?.elsewhere ?? ""}`;
   byId("outdated").hidden = !dataset?.outdated;
@@ -345,6 +344,7 @@ async function saveElsewhere() {
     const saving = await deciding.inTurn(() => post("api/save-elsewhere", {}));
     describe({ ...dataset, saving });
     toast(`From now on, decisions are saved in ${saving.where}`, false);
+    grid.box.focus({ preventScroll: true });
   } catch (error) {
     alarm(error.message);
   }

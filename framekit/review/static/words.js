@@ -8,6 +8,9 @@ export function count(number, one, many = `${one}s`) {
   return `${NUMBER.format(number)} ${number === 1 ? one : many}`;
 }
 
+/** With a capital and a full stop. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 /** Seconds as 0:07 or 1:02:07; tenths where `fine`. */
 export function clock(seconds, fine = false) {
   const whole = Math.floor(seconds);

@@ -19,8 +19,7 @@ export class Deciding {
 
   /** One after the other, so that words are saved in the order in which they were said. */
   async inTurn(work) {
-    this.under_way++;
-    const turn = this.last.then(work);
+    const turn = this.under_way++ ? this.last.then(work) : work();
     this.last = turn.catch(() => {});
     try {
       return await turn;
@@ -49,10 +48,11 @@ export class Deciding {
       this.told.failed(hindrance, rows);
       return false;
     }
+    const answering = this.inTurn(() => post(path, { ...body, tab: TAB })); // first, so that it goes while tiles change
     const words = shown.map(([some, says]) => [some, this.frames.decide(some, says)]);
     if (words.length) this.told.changed();
     try {
-      const answer = await this.inTurn(() => post(path, { ...body, tab: TAB }));
+      const answer = await answering;
       this.own.add(answer.version);
       for (const [some, word] of words) this.frames.settle(some, word, answer.rows);
       if (answer.items > answer.rows.length) this.frames.forget(rows);

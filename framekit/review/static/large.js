@@ -211,7 +211,7 @@ export class Large {
 
   history(frame) {
     const entries = [
-      ...frame.rules.map((word) => [`left out by ${word.by}`, word.reason, word.because_of, null]),
+      ...frame.rules.map((word) => ["left out by a rule", word.reason, word.because_of, null]),
       ...frame.history.map((word) => [`${spoken(word.keep)} by ${word.by}`, word.reason, null, word.at]),
     ];
     if (!entries.length) return make("p", { class: "quiet" }, "Nothing: no rule and no person left it out.");

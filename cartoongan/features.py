@@ -71,7 +71,7 @@ class Features(nn.Module):
         digest = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(value.cpu().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 

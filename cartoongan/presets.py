@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -50,24 +51,22 @@ SOURCES: dict[str, str] = {
 }
 
 
-def preset_lines() -> list[str]:
+def preset_lines(width: int = 76) -> list[str]:
     """What each preset is and sets, for `--help`: all of the first, and how the others differ from it."""
     first, *others = PRESETS
-    lines = [f"{first}: {SOURCES[first]}", _listed(PRESETS[first])]
+    lines = [f"{first}: {SOURCES[first]}", *_flags(PRESETS[first], width)]
     for name in others:
-        different = {k: v for k, v in PRESETS[name].items() if v != PRESETS[first][k]}
-        lines += [f"{name}: {SOURCES[name]}; as {first}, but", _listed(different)]
+        different = {key: value for key, value in PRESETS[name].items() if value != PRESETS[first][key]}
+        lines += [f"{name}: {SOURCES[name]}; as {first}, but", *_flags(different, width)]
     return lines
 
 
-def _listed(values: dict[str, Any]) -> str:
-    flags = (
-        f"--{name.replace('_', '-')} {_shown(value)}"
-        for name, value in values.items()
-        if value not in (None, ())
-    )
-    return "  " + "  ".join(flags)
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _flags(values: dict[str, Any], width: int) -> list[str]:
+    """The flags that say `values`, in lines; a flag stays with its value."""
+    words = []
+    for name, value in values.items():
+        flag = "--" + name.replace("_", "-")
+        words += [f"{flag}\0{one}" for one in (value if isinstance(value, tuple) else (value,))]
+    text = " ".join(word for word in words if not word.endswith("\0None"))
+    lines = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]

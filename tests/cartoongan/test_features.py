@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,98 @@ def test_without_a_network_one_line_says_what_to_do(server: Path, monkeypatch: p
         load_features(TrainOptions())
     for words in ("Name or service not known", "--vgg-weights FILE", "--untrained-features"):
         assert words in str(error.value)
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the command is given from, where somebody's own modules lie."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+OWN = """
+import torch
+from torch import nn
+network = nn.Conv2d(3, 2, 1)
+make = lambda: nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Dropout())
+Kind = nn.Identity
+class inner:
+    network = nn.AvgPool2d(4)
+flat = nn.Flatten()
+number = 7
+def broken():
+    raise KeyError("no such thing")
+"""
+
+
+@pytest.mark.parametrize("place", ["own:network", "own:make", "own:Kind", "own:inner.network"])
+def test_any_torch_module_serves_by_its_import_path(place: str, modules: Path) -> None:
+    (modules / "own.py").write_text(OWN)
+    sys.modules.pop("own", None)
+    found = load_features(TrainOptions(features=place))
+    assert check_features(TrainOptions(features=place)) == place
+    pictures = torch.rand(2, 3, 16, 16)
+    assert torch.equal(found(pictures), found(pictures)), "it is in evaluation mode"
+    assert not any(value.requires_grad for value in found.parameters())
+    assert len(found.digest) == 64
+
+
+def test_networks_without_weights_are_told_apart_by_their_places(modules: Path) -> None:
+    (modules / "own.py").write_text(OWN)
+    sys.modules.pop("own", None)
+    one, other = (load_features(TrainOptions(features=f"own:{name}")) for name in ("Kind", "inner.network"))
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("nowhere_at_all:x", "cannot be imported.*nowhere_at_all"),
+        ("own:gone", "cannot be imported.*gone"),
+        ("own:broken", "cannot be imported.*KeyError"),
+        ("own:number", "cannot be imported.*not callable"),
+        ("builtins:dict", "no torch module but dict"),
+        ("own:flat", "no .N, C, h, w. features but 1×12288"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line(place: str, words: str, modules: Path) -> None:
+    (modules / "own.py").write_text(OWN)
+    sys.modules.pop("own", None)
+    with pytest.raises(FramekitError, match=words) as error:
+        load_features(TrainOptions(features=place))
+    assert place in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["os", "os.system", ":x", "x:", "a b:c", "../x:y", "x:y()"])
+def test_what_is_no_import_path_is_refused(place: str) -> None:
+    with pytest.raises(ValueError, match="features"):
+        TrainOptions(features=place)
+
+
+def test_normalised_features_have_a_mean_size_of_one(weights: dict[str, torch.Tensor]) -> None:
+    """So the content loss, and with it omega, means the same when weights are scaled differently."""
+    photos = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    scaled = weights | {
+        f"features.25.{part}": 37 * weights[f"features.25.{part}"] for part in ("weight", "bias")
+    }
+    plain, other = VGGFeatures(weights), VGGFeatures(scaled)
+    digest, before = plain.digest, plain(to_signed(photos))
+    assert before.abs().mean() != pytest.approx(1, rel=0.1)
+    for extractor in (plain, other):
+        extractor.normalise(photos)
+        assert extractor(to_signed(photos)).abs().mean() == pytest.approx(1, rel=1e-5)
+    assert torch.allclose(plain(to_signed(photos)), other(to_signed(photos)), rtol=1e-4, atol=1e-4)
+    assert torch.allclose(plain(to_signed(photos)) * plain.scale, before, rtol=1e-4, atol=1e-6)
+    assert plain.digest == digest, "it is of the weights alone"
+    plain.normalise(photos)
+    assert plain(to_signed(photos)).abs().mean() == pytest.approx(1, rel=1e-5), "and once more is no change"
+
+
+def test_features_that_are_zero_cannot_be_normalised(weights: dict[str, torch.Tensor]) -> None:
+    nothing = VGGFeatures({name: torch.zeros_like(value) for name, value in weights.items()})
+    with pytest.raises(FramekitError, match="mean size on photos is 0"):
+        nothing.normalise(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
 
 
 @pytest.mark.real

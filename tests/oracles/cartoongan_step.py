@@ -37,7 +37,7 @@ class ReferenceStep:
         *,
         lr: float,
         omega: float,
-        criterion: Callable[[Tensor, Tensor], Tensor] = F.binary_cross_entropy_with_logits,
+        criterion: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
         self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
         self.features = copy.deepcopy(features).requires_grad_(True)
@@ -73,6 +73,11 @@ class ReferenceStep:
     def judged(self, pictures: Tensor, *, real: bool) -> Tensor:
         logits = self.discriminator(pictures)
         return self.criterion(logits, torch.full_like(logits, float(real)))
+
+
+def criterion_of(adversarial: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The criterion that has this name in `TrainOptions.adversarial`."""
+    return {"bce": F.binary_cross_entropy_with_logits, "lsgan": F.mse_loss}[adversarial]
 
 
 class VGG19(nn.Module):

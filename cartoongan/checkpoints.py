@@ -18,14 +18,12 @@ import torch
 from torch import Tensor
 
 from cartoongan.networks import Generator
-from cartoongan.options import FREE_TO_CHANGE, GeneratorOptions, TrainOptions
+from cartoongan.options import GeneratorOptions, TrainOptions
 from framekit.errors import FramekitError, printable
 from framekit.files import whole_file
 from framekit.terminal.flags import validated
 
-FORMAT = "cartoongan checkpoint 2"
-KEPT = 3
-"""Newest checkpoints that a run keeps."""
+FORMAT = "cartoongan checkpoint 3"
 FOLDER, EXPORT = "checkpoints", "generator.safetensors"
 
 Options = TypeVar("Options", bound=GeneratorOptions)
@@ -51,12 +49,12 @@ class Checkpoint:
 
     @property
     def generator(self) -> dict[str, Tensor]:
-        """Weights of the generator, for use."""
-        return {**self.states["generator"], **self.statistics}
+        """Weights of the generator, for use: their moving average where there is one."""
+        return {**self.states.get("average", self.states["generator"]), **self.statistics}
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write `checkpoint` into folder `run`, and remove all but the newest few.
+    """Write `checkpoint` into folder `run`.
 
     Raises:
         FramekitError: A weight is no finite number; the checkpoints before stay.
@@ -66,27 +64,50 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
         if not _finite(weights):
             advice = "begin again in another --out with a lower --lr"
             raise FramekitError(f"weights of the {name} are no finite numbers", advice=advice)
-    folder = run / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{checkpoint.step:06}.pt"
+    path = path_of(run, checkpoint.step)
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
         "step": checkpoint.step,
-        "options": checkpoint.options.model_dump(mode="json", exclude=FREE_TO_CHANGE),
+        "options": checkpoint.options.fixed(),
         "digests": checkpoint.digests,
         "states": checkpoint.states,
         "statistics": checkpoint.statistics,
     }
     with whole_file(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)  # given a path it would write the path's name into the file
-    for old in _all(run)[:-KEPT]:
-        old.unlink()
     return path
+
+
+def prune(run: Path, *, last: int, best: int, scores: Mapping[int, float]) -> None:
+    """Remove checkpoints of folder `run`, all but the `last` newest and the `best` of lowest score.
+
+    Args:
+        run: The run's folder.
+        last: How many of the newest to keep, at least 1.
+        best: How many of the best to keep beside them.
+        scores: By step; those without one are no best.
+    """
+    there = _all(run)
+    kept = {*list(there)[-last:], *ranked(run, scores)[:best]}
+    for step, path in there.items():
+        if step not in kept:
+            path.unlink()
+
+
+def ranked(run: Path, scores: Mapping[int, float]) -> list[int]:
+    """Steps of the checkpoints in folder `run` that have a score, best first."""
+    return sorted((step for step in _all(run) if step in scores), key=lambda step: (scores[step], step))
 
 
 def latest(run: Path) -> Path | None:
     """The newest checkpoint of the run in folder `run`."""
-    return next(reversed(_all(run)), None)
+    return next(reversed(_all(run).values()), None)
+
+
+def path_of(run: Path, step: int) -> Path:
+    """Where the checkpoint of a run after `step` steps is."""
+    return run / FOLDER / f"step-{step:06}.pt"
 
 
 def load(path: Path) -> Checkpoint:
@@ -100,7 +121,9 @@ def load(path: Path) -> Checkpoint:
         raise FramekitError("not a checkpoint of cartoongan train", where=path)
     kinds = {"step": int, "options": dict, "digests": dict, "states": dict, "statistics": dict}
     wrong = [name for name, kind in kinds.items() if type(content.get(name)) is not kind]
-    if wrong or content["step"] < 0 or not isinstance(content["states"].get("generator"), dict):
+    states = {} if wrong else content["states"]
+    networks = states.get("generator"), states.get("average", {})
+    if wrong or content["step"] < 0 or not all(isinstance(weights, dict) for weights in networks):
         raise FramekitError(f"damaged checkpoint: no {', '.join(wrong) or 'step or generator'}", where=path)
     options = _options(TrainOptions, content["options"], path)
     return Checkpoint(content["step"], options, content["digests"], content["states"], content["statistics"])
@@ -156,9 +179,10 @@ def _finite(weights: Mapping[str, Tensor]) -> bool:
     return all(bool(value.isfinite().all()) for value in weights.values())
 
 
-def _all(run: Path) -> list[Path]:
+def _all(run: Path) -> dict[int, Path]:
+    """Checkpoints by step, ascending."""
     found = [(re.fullmatch(r"step-(\d+)\.pt", path.name), path) for path in (run / FOLDER).glob("step-*.pt")]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def _model_file(path: Path) -> Path:

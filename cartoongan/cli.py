@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cartoongan.options import StylizeOptions, TrainOptions
+from cartoongan.presets import preset_lines
 from framekit import __version__
 from framekit.errors import printable
 from framekit.terminal.commands import Program, say
 from framekit.terminal.flags import Place, flags_of
+
+if TYPE_CHECKING:
+    from cartoongan.planning import Plan
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +30,14 @@ def main() -> None:
     """
 
 
-@main.command()
+def _presets() -> str:
+    """What `train --help` says of them, as click takes it: \\b keeps the lines as they are."""
+    wrapped = textwrap.TextWrapper(76, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    lines = map(wrapped.wrap, preset_lines())
+    return "\n".join(["\b", "Presets:", *(part for some in lines for part in some)])
+
+
+@main.command(epilog=_presets())
 @click.option("--cartoons", required=True, type=Place(), help="Dataset with smoothed pairs.")
 @click.option("--photos", required=True, type=Place(), help="Dataset of photos.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make or resume.")
@@ -39,33 +52,54 @@ def train(
     \b
     cartoongan train --cartoons popeye --photos photos --out runs/popeye
     cartoongan train --cartoons popeye --photos photos --out runs/popeye --resume
-    cartoongan train … --dry-run                             what it would do
+    cartoongan train … --dry-run                             what it would do and need
+    cartoongan train … --preset authors --lr 2e-5            their settings, but one
+    cartoongan train … --devices 4                           on four GPUs
     cartoongan train … --base-channels 16 --crop-size 128 --batch-size 4 --max-steps 500
                                                              a first look, on a CPU
 
     Ctrl-C saves a checkpoint; the same command with --resume goes on as if nothing had happened. The run
-    folder gets log.jsonl, tensorboard/, samples/, checkpoints/ and, at the end, generator.safetensors.
+    folder gets log.jsonl, curves.html, samples/, checkpoints/, tensorboard/ and, at the end,
+    generator.safetensors with a model card.
     """
-    from cartoongan import run_folder, trainer
+    from cartoongan import devices, run_folder, trainer
 
     plan = trainer.plan(cartoons, photos, out, options, resume=resume)
     if dry_run:
-        for line in [*plan.lines(), "", *(f"{name} = {value}" for name, value in options)]:
-            click.echo(printable(line))
+        _show(plan)
         return
-    if options.untrained_features:
-        say("note: contents are compared by a VGG19 with random weights; results look worse")
+    leads = devices.leads()
+    for note in plan.notes if leads else ():
+        say(f"note: {printable(note)}")
+    if leads:
+        say(f"computing: {plan.computing.words}")
     try:
         summary = trainer.carry_out(plan)
     except KeyboardInterrupt:
         how = f"stopped. To go on: the same command with --resume (run folder: {printable(out)})"
         if not run_folder.holds_run(out):
             how = "stopped before training began; nothing was left behind"
-        raise KeyboardInterrupt(how) from None
+        raise KeyboardInterrupt(how if leads else "stopped") from None
+    if summary is None:
+        return
     speed = f", {summary.images_per_second:.3g} images/s" if summary.images_per_second else ""
     click.echo(f"trained {summary.steps:,} steps{speed}: {printable(summary.generator)}")
+    if summary.best and summary.best != summary.checkpoint:
+        told = ", ".join(f"{name} {value:.2f}" for name, value in summary.score.items())
+        click.echo(f"best     {printable(summary.best)} ({told})")
     click.echo(f"look at  {printable(summary.samples)}")
+    click.echo(f"         {printable(out / 'curves.html')}")
     click.echo(f"next     cartoongan stylize {printable(out)} PHOTO... --out FOLDER")
+
+
+def _show(plan: Plan) -> None:
+    for line in plan.lines():
+        click.echo(printable(line))
+    for line in plan.needs():
+        click.echo(line)
+    click.echo("")
+    for name, value in plan.options:
+        click.echo(printable(f"{name} = {value}"))
 
 
 @main.command()

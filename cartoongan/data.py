@@ -234,10 +234,16 @@ def stream(
 
 
 def _unbroken(loaded: Iterator[dict[str, Tensor] | FramekitError]) -> Iterator[dict[str, Tensor]]:
-    for batch in loaded:
-        if isinstance(batch, FramekitError):
-            raise batch
-        yield batch
+    try:
+        for batch in loaded:
+            if isinstance(batch, FramekitError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        advice = "memory, or a container's /dev/shm, was too small for it: try --workers 0"
+        raise FramekitError("a process that reads samples was killed", advice=advice) from error
 
 
 def _ahead(batches: Iterator[dict[str, Tensor]], device: torch.device) -> Iterator[dict[str, Tensor]]:

@@ -89,6 +89,11 @@ def started_by_torchrun() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
+def leads() -> bool:
+    """Whether this process is the one that speaks: the first, where torchrun started several."""
+    return not started_by_torchrun() or int(os.environ["RANK"]) == 0
+
+
 def make_fabric(options: TrainOptions) -> Fabric:
     """Fabric for `resolved` options: of this process alone, or of one among several that find each other."""
     from lightning_fabric import Fabric

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,20 +14,17 @@ from PIL import Image
 from torch import Tensor
 
 from cartoongan import checkpoints
+from cartoongan.curves import History, read_history
 from cartoongan.networks import to_bytes, to_signed
 from cartoongan.options import TrainOptions
-from cartoongan.steps import Losses
 from framekit.errors import FramekitError
 from framekit.files import clear_unfinished, whole_file, write_text
 from framekit.terminal.flags import validated
 
-OPTIONS, LOG, SUMMARY, TENSORBOARD, SAMPLES = (
-    "options.json",
-    "log.jsonl",
-    "run.json",
-    "tensorboard",
-    "samples",
-)
+OPTIONS, LOG, SUMMARY, CARD = "options.json", "log.jsonl", "run.json", "README.md"
+ALONE = "epoch", "images_per_second", "memory_gb"
+"""Numbers of a line of the log that stand alone."""
+TENSORBOARD, SAMPLES = "tensorboard", "samples"
 ANOTHER_OUT = "begin again in another --out"
 
 
@@ -83,12 +82,22 @@ def write_samples(run: Path, step: int, photos: Tensor, generated: Tensor) -> Pa
     return path
 
 
+def last_samples(run: Path) -> Path | None:
+    """The grid after most steps; None where there is none yet."""
+    grids = {path: re.fullmatch(r"step-(\d+)", path.stem) for path in (run / SAMPLES).glob("step-*.png")}
+    found = [(int(match[1]), path) for path, match in grids.items() if match]
+    return max(found)[1] if found else None
+
+
 class Log:
     """`log.jsonl` and TensorBoard; what an earlier run left there after step `since` is dropped.
 
     Args:
         run: The run's folder.
         since: Steps done before.
+
+    Attributes:
+        history: All that the log tells, this run's lines and earlier ones.
     """
 
     def __init__(self, run: Path, *, since: int) -> None:
@@ -96,26 +105,25 @@ class Log:
 
         path = run / LOG
         _cut(path, since)
+        self.history = read_history(path) if path.exists() else History()
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._board = SummaryWriter(str(run / TENSORBOARD), purge_step=since + 1)
 
-    def write(self, step: int, phase: str, losses: Losses, images_per_second: float) -> None:
-        """Note step number `step` (from 1)."""
-        speed = round(images_per_second, 3)
-        parts = {"raw": losses.raw, "weighted": losses.weighted, "total": losses.totals}
-        line = {"step": step, "phase": phase, **parts, "images_per_second": speed}
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Note a step: `step` (from 1), `phase`, and numbers, alone or by name."""
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        for part, values in parts.items():
-            for name, value in values.items():
-                self._board.add_scalar(f"{part}/{name}", value, step)
-        self._board.add_scalar("speed/images_per_second", speed, step)
+        self.history.add(line)
+        for part, values in line.items():
+            if isinstance(values, Mapping):
+                for name, value in values.items():
+                    self._board.add_scalar(
+                        f"{part}/{name}", math.inf if value is None else value, line["step"]
+                    )
+            elif part in ("epoch", "images_per_second", "memory_gb"):
+                self._board.add_scalar(f"run/{part}", values, line["step"])
 
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Write what is left."""
         self._file.close()
         self._board.close()
 

@@ -1,110 +1,34 @@
-"""Training: two datasets in, a run folder out; a stopped run goes on exactly from its newest checkpoint."""
+"""Training: two datasets in, a run folder out; a stopped run goes on exactly from its newest checkpoint.
+
+Several processes may share a run. All of them go through the same steps and hold the same networks; the first
+one writes.
+"""
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
+import hashlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
-import framekit.manifest
-from cartoongan import checkpoints, run_folder
-from cartoongan.checkpoints import Checkpoint
-from cartoongan.data import Batches, centres, check_data, first_photos, stream
-from cartoongan.devices import memory_errors, pick_device
-from cartoongan.features import check_features, load_features
-from cartoongan.networks import Discriminator, Generator, parameter_count
-from cartoongan.options import FREE_TO_CHANGE, TrainOptions
-from cartoongan.processes import STOPS
+from cartoongan import checkpoints
+from cartoongan.data import Batches, first_photos, stream
+from cartoongan.devices import make_fabric, memory_errors, started_by_torchrun
+from cartoongan.features import Features, load_features
+from cartoongan.options import TrainOptions
+from cartoongan.planning import Plan, plan
+from cartoongan.processes import in_processes, stop_request
+from cartoongan.recording import Recorder, RunSummary
 from cartoongan.steps import Losses, Training
 from framekit.errors import CommandError, FramekitError
-from framekit.manifest import Manifest
-from framekit.terminal.progress import Progress
 
-STATISTICS_STEPS = 8
-"""Batches over which the generator's batch-norm statistics are taken for use; more come no closer."""
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What a call of `train` would do, everything checked that can be without loading weights.
-
-    Attributes:
-        steps_per_epoch: Steps in which every photo is seen; the last may reach into the next pass.
-        init_steps: Steps of the init phase.
-        total_steps: Steps in all.
-        start: Checkpoint to go on from.
-        begun_with: Digests of data and features that the run was begun with; None for a new run.
-    """
-
-    cartoons: Manifest
-    photos: Manifest
-    run: Path
-    options: TrainOptions
-    device: torch.device
-    steps_per_epoch: int
-    init_steps: int
-    total_steps: int
-    start: Checkpoint | None
-    begun_with: dict[str, str] | None
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """Of both datasets, by name."""
-        return {"cartoons": self.cartoons.digest, "photos": self.photos.digest}
-
-    def lines(self) -> list[str]:
-        """The plan in words, one fact a line; reads and checks a given file of VGG weights."""
-        options, per_epoch = self.options, self.steps_per_epoch
-        with torch.device("meta"):
-            generator, discriminator = Generator(options), Discriminator(options)
-        start = f"goes on after step {self.start.step}" if self.start else "starts anew"
-        main_steps = max(self.total_steps - self.init_steps, 0)
-        return [
-            f"cartoons       {len(self.cartoons):,} samples in {self.cartoons.root}",
-            f"photos         {len(self.photos):,} samples in {self.photos.root}",
-            f"generator      {parameter_count(generator):,} parameters",
-            f"discriminator  {parameter_count(discriminator):,} parameters",
-            f"content        {check_features(options)}",
-            f"steps          {self.total_steps:,} of {options.batch_size} photos: {per_epoch:,} an epoch, "
-            f"{min(self.init_steps, self.total_steps):,} init + {main_steps:,} main",
-            f"device         {self.device}",
-            f"run            {self.run}: {start}",
-        ]
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a call of `train` did.
-
-    Attributes:
-        run: The run's folder.
-        steps: Steps done in all; `total_steps` unless it was stopped.
-        resumed_from: Steps that were done before this call.
-        seconds: Time spent on steps in this call.
-        images_per_second: Photos per second in this call; None when no step was left to do.
-        losses: Raw terms of the last step in this call, by name; empty when no step was left to do.
-        checkpoint: The newest one.
-        generator: The generator alone, as .safetensors.
-        samples: The last sample grid.
-    """
-
-    run: Path
-    steps: int
-    total_steps: int
-    resumed_from: int
-    seconds: float
-    images_per_second: float | None
-    losses: dict[str, float]
-    checkpoint: Path
-    generator: Path
-    samples: Path
+__all__ = ["RunSummary", "carry_out", "plan", "train"]
 
 
 def train(
@@ -114,8 +38,11 @@ def train(
     options: TrainOptions | None = None,
     *,
     resume: bool = False,
-) -> RunSummary:
+) -> RunSummary | None:
     """Train a generator into run folder `out`.
+
+    With `options.devices` above 1 it starts as many processes by `multiprocessing`, so a script that calls it
+    needs `if __name__ == "__main__":`.
 
     Args:
         cartoons: Dataset with edge-smoothed halves.
@@ -124,244 +51,138 @@ def train(
         options: The paper's when None.
         resume: Go on from the newest checkpoint in `out`; the result is what it had been without the stop.
 
+    Returns:
+        What was done; None in a process of torchrun that is not the first.
+
     Raises:
         CommandError: `out` holds a run and `resume` is off, or the reverse, or the run is another one.
-        FramekitError: A dataset or the weights are unfit, or a loss is no finite number any more.
+        FramekitError: A dataset or the weights are unfit, memory does not suffice, or a loss is no finite
+            number any more.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
     return carry_out(plan(cartoons, photos, out, options or TrainOptions(), resume=resume))
 
 
-def carry_out(todo: Plan) -> RunSummary:
-    """Train as planned. Errors as for `train`."""
-    features = load_features(todo.options)
+def carry_out(todo: Plan) -> RunSummary | None:
+    """Train as planned. Returns and errors as for `train`."""
+    if todo.computing.processes > 1 and not started_by_torchrun():
+        return in_processes(todo.computing.processes, _carry_out_here, todo)
+    return _carry_out_here(todo)
+
+
+def _carry_out_here(todo: Plan) -> RunSummary | None:
+    """What each process does."""
+    with _memory_told(todo):
+        return _carried_out(todo)
+
+
+def _carried_out(todo: Plan) -> RunSummary | None:
+    fabric = make_fabric(todo.options)
+    fabric.launch()
+    with fabric.rank_zero_first():  # which downloads them, if need be
+        features = load_features(todo.options)
     digests = todo.digests | {"features": features.digest}
+    _check_digests(todo, digests, fabric)
+    training = _training(todo, features, fabric)
+    summary = None
+    with nullcontext() if fabric.global_rank else Recorder(todo, training, fabric, digests) as recorder:
+        fabric.barrier()
+        with stop_request(fabric) as stopped:
+            for step, losses in _steps(todo, training, fabric):
+                if recorder:
+                    recorder.note(step, losses)
+                if stopped():
+                    if recorder:
+                        recorder.stop()
+                    raise KeyboardInterrupt
+        if recorder:
+            summary = recorder.finish()
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
+    return summary
+
+
+def _training(todo: Plan, features: Features, fabric: Fabric) -> Training:
+    training = Training(todo.options, features, fabric, todo.phases)
+    if todo.start:
+        training.restore(checkpoints.load(todo.start).states)
+    elif todo.options.normalise_features:
+        (photos,) = first_photos(todo.photos, todo.options, steps=1)
+        features.normalise(photos.to(fabric.device))
+    return training
+
+
+def _check_digests(todo: Plan, digests: dict[str, str], fabric: Fabric) -> None:
     if todo.begun_with not in (None, digests):
         raise CommandError(
             "the run was begun with other VGG features", where=todo.run, advice="give the same file"
         )
-    training = Training(todo.options, features, todo.device)
-    if todo.start:
-        training.restore(todo.start.states)
-    done = todo.start.step if todo.start else 0
-    photos = first_photos(todo.photos, todo.options, steps=STATISTICS_STEPS)
-    return _Run(todo, training, digests, done, photos).go()
-
-
-def plan(
-    cartoons: str | Path, photos: str | Path, out: str | Path, options: TrainOptions, *, resume: bool = False
-) -> Plan:
-    """Check all but weights, and count steps; nothing is written. Arguments and errors as for `train`."""
-    run = Path(out)
-    device = pick_device(options.device)
-    newest = _resume_point(run, resume=resume)
-    # Of a dataset that is split, the test side is kept for measuring.
-    cartoon_set, photo_set = framekit.manifest.open(cartoons).train, framekit.manifest.open(photos).train
-    check_data(cartoon_set, photo_set, options)
-    per_epoch = -(-len(photo_set) // options.batch_size)
-    init_steps = _init_steps(options, per_epoch)
-    total = init_steps + options.epochs * per_epoch
-    total = min(total, options.max_steps or total)
-    if not total:
-        raise CommandError("nothing to train: no init steps and no epochs", advice="give --epochs")
-    start = checkpoints.load(newest) if newest else None
-    before, begun_with = options, None
-    if start:
-        before, begun_with = start.options, start.digests
-    elif resume:
-        before, begun_with = run_folder.read_options(run)
-    todo = Plan(cartoon_set, photo_set, run, options, device, per_epoch, init_steps, total, start, begun_with)
-    _check_same_run(todo, before)
-    return todo
-
-
-def _init_steps(options: TrainOptions, per_epoch: int) -> int:
-    return options.init_epochs * per_epoch if options.init_steps is None else options.init_steps
-
-
-def _resume_point(run: Path, *, resume: bool) -> Path | None:
-    if run.exists() and not run.is_dir():
-        raise CommandError("not a folder", where=run)
-    if run_folder.holds_run(run) and not resume:
-        raise CommandError(
-            "holds a run already", where=run, advice="go on with --resume, or give another --out"
-        )
-    if resume and not run_folder.holds_run(run):
-        raise CommandError("no run to resume here", where=run, advice="leave out --resume to begin one")
-    return checkpoints.latest(run)
-
-
-def _check_same_run(todo: Plan, before: TrainOptions) -> None:
-    """Raise CommandError where `todo` would make another run out of the one begun with options `before`."""
-    if todo.begun_with is None:
+    if fabric.world_size == 1:
         return
-    old, new = (_resolved(options, todo.steps_per_epoch) for options in (before, todo.options))
-    changed = [f"{name} ({old[name]} in the run, {new[name]} now)" for name in new if old[name] != new[name]]
-    changed += [f"the {name}" for name, digest in todo.digests.items() if todo.begun_with.get(name) != digest]
-    if changed:
-        raise CommandError(
-            f"not the run that was begun here; changed: {', '.join(changed)}",
-            where=todo.run,
-            advice="resume with what it was begun with, or give another --out",
-        )
-    if todo.start and todo.start.step > todo.total_steps:
-        raise CommandError(
-            f"has done {todo.start.step} steps, more than the {todo.total_steps} now asked for",
-            where=todo.run,
-        )
+    state = hashlib.sha256(repr((todo.start_step, sorted(digests.items()))).encode()).digest()
+    here = torch.tensor(int.from_bytes(state[:6]), dtype=torch.float64, device=fabric.device)
+    if fabric.all_reduce(here, reduce_op="sum") != here * fabric.world_size:
+        advice = "all of them need the same datasets, weights and run folder, on a disk that they share"
+        raise CommandError("the processes would not train the same run", where=todo.run, advice=advice)
 
 
-def _resolved(options: TrainOptions, per_epoch: int) -> dict[str, Any]:
-    """What makes a run this one, with its init phase in steps."""
-    values = options.model_dump(mode="json", exclude=FREE_TO_CHANGE | {"init_epochs"})
-    return values | {"init_steps": _init_steps(options, per_epoch)}
+def _steps(todo: Plan, training: Training, fabric: Fabric) -> Iterator[tuple[int, Losses]]:
+    """Do what is left to do; gives each step's number, from 1, and what it found."""
+    options = todo.options
+    batches = Batches(
+        todo.cartoons.reader(),
+        todo.photos.reader(smoothed=False),
+        options=options,
+        init_steps=todo.phases.init_steps,
+        rank=fabric.global_rank,
+        ranks=fabric.world_size,
+    )
+    sent = stream(
+        batches, start=todo.start_step, stop=todo.total_steps, workers=options.workers, device=fabric.device
+    )
+    for step, batch in enumerate(sent, todo.start_step):
+        losses = training.step(batch, step)
+        if wrong := losses.not_finite():
+            raise _not_finite(todo, step + 1, wrong)
+        yield step + 1, losses
 
 
-@dataclass
-class _Run:
-    """The loop over steps, and what it leaves in the run's folder."""
-
-    plan: Plan
-    training: Training
-    digests: dict[str, str]
-    done: int
-    first_photos: list[torch.Tensor]
-    last: dict[str, float] = field(default_factory=dict)
-    step_began: float = 0.0
-    statistics: dict[str, torch.Tensor] | None = None
-
-    def go(self) -> RunSummary:
-        run, options, first = self.plan.run, self.plan.options, self.done
-        photos = centres(self.plan.photos, count=options.samples, crop_size=options.crop_size)
-        run.mkdir(parents=True, exist_ok=True)
-        run_folder.clear_leftovers(run)
-        run_folder.write_options(run, options, self.digests)
-        if not self.done:
-            self._sample(photos)
-        started = self.step_began = time.monotonic()
-        with (
-            run_folder.Log(run, since=self.done) as log,
-            self._progress() as progress,
-            _stop_request() as stop,
-        ):
-            for losses in self._steps():
-                self._note(losses, log, progress)
-                if stop.is_set():
-                    self._save()
-                    raise KeyboardInterrupt
-                if self.done < self.plan.total_steps:
-                    self._sample_and_save_when_due(photos)
-        return self._finish(photos, first, time.monotonic() - started)
-
-    def _steps(self) -> Iterator[Losses]:
-        plan, options = self.plan, self.plan.options
-        readers = plan.cartoons.reader(), plan.photos.reader(smoothed=False)
-        batches = Batches(*readers, options=options, init_steps=plan.init_steps)
-        for batch in stream(batches, start=self.done, stop=plan.total_steps, workers=options.workers):
-            with self._memory_errors():
-                losses = self.training.step(batch)
-            if wrong := losses.not_finite():
-                raise FramekitError(
-                    f"step {self.done + 1}: no finite number any more: {', '.join(wrong)}",
-                    where=plan.run,
-                    advice=f"begin again in another --out with a lower --lr; {self._last_good()}",
-                )
-            self.done += 1
-            self.statistics = None
-            self.last = losses.raw
-            yield losses
-
-    def _last_good(self) -> str:
-        path = checkpoints.latest(self.plan.run)
-        return f"the last good checkpoint stays: {path}" if path else "there is no checkpoint yet"
-
-    def _memory_errors(self) -> AbstractContextManager[None]:
-        options = self.plan.options
-        return memory_errors(f"batches of {options.batch_size} at {options.crop_size} pixels")
-
-    def _progress(self) -> Progress:
-        batch_size = self.plan.options.batch_size
-        progress = Progress("train", total=self.plan.total_steps * batch_size, unit="images")
-        progress.start_at(self.done * batch_size)
-        return progress
-
-    def _note(self, losses: Losses, log: run_folder.Log, progress: Progress) -> None:
-        phase = "init" if self.done <= self.plan.init_steps else "main"
-        now = time.monotonic()
-        log.write(self.done, phase, losses, self.plan.options.batch_size / max(now - self.step_began, 1e-9))
-        self.step_began = now
-        totals = ", ".join(f"{name} {value:.3f}" for name, value in losses.totals.items())
-        progress.advance(self.plan.options.batch_size, note=f"{phase} step {self.done}, {totals}")
-
-    def _sample_and_save_when_due(self, photos: torch.Tensor) -> None:
-        if self.done % self.plan.options.sample_every == 0:
-            self._sample(photos)
-        if self.done % self.plan.options.checkpoint_every == 0:
-            self._save()
-
-    def _sample(self, photos: torch.Tensor) -> Path:
-        generated = self.training.generate(photos, self._statistics())
-        return run_folder.write_samples(self.plan.run, self.done, photos, generated)
-
-    def _save(self) -> Path:
-        return checkpoints.save(self.plan.run, self._checkpoint())
-
-    def _checkpoint(self) -> Checkpoint:
-        states, statistics = self.training.states(), self._statistics()
-        return Checkpoint(self.done, self.plan.options, self.digests, states, statistics)
-
-    def _statistics(self) -> dict[str, torch.Tensor]:
-        if self.statistics is None:
-            with self._memory_errors():
-                self.statistics = self.training.statistics(self.first_photos)
-        return self.statistics
-
-    def _finish(self, photos: torch.Tensor, first: int, seconds: float) -> RunSummary:
-        run, images = self.plan.run, (self.done - first) * self.plan.options.batch_size
-        checkpoint = self._save()
-        generator = run / checkpoints.EXPORT
-        checkpoints.export_generator(generator, self._checkpoint())
-        summary = RunSummary(
-            run=run,
-            steps=self.done,
-            total_steps=self.plan.total_steps,
-            resumed_from=first,
-            seconds=round(seconds, 3),
-            images_per_second=round(images / seconds, 3) if images else None,
-            losses=self.last,
-            checkpoint=checkpoint,
-            generator=generator,
-            samples=self._sample(photos),
-        )
-        if images or not (run / run_folder.SUMMARY).exists():
-            run_folder.write_summary(run, self._as_json(summary))
-        return summary
-
-    def _as_json(self, summary: RunSummary) -> dict[str, Any]:
-        values = {
-            name: str(value.relative_to(summary.run)) if isinstance(value, Path) else value
-            for name, value in asdict(summary).items()
-        }
-        return values | {"digests": self.digests, "device": str(self.plan.device), "torch": torch.__version__}
+def _not_finite(todo: Plan, step: int, wrong: list[str]) -> FramekitError:
+    options = todo.options
+    tries = [
+        *(["--precision bf16 or fp32"] if options.precision == "fp16" else []),
+        f"a lower --lr than {options.lr:g}",
+        *([] if options.clip_gradients else ["--clip-gradients 1"]),
+    ]
+    path = checkpoints.latest(todo.run)
+    stays = f"the last good checkpoint stays: {path}" if path else "there is no checkpoint yet"
+    return FramekitError(
+        f"step {step}: no finite number any more: {', '.join(wrong)}",
+        where=todo.run,
+        advice=f"begin again in another --out with {', or '.join(tries)}; {stays}",
+    )
 
 
 @contextmanager
-def _stop_request() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, for a stop between two steps; a second one stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-        yield asked
-        return
-    before = {kind: signal.getsignal(kind) for kind in STOPS}
-
-    def ask(number: int, _frame: object) -> None:
-        asked.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for kind in STOPS:
-        signal.signal(kind, ask)
+def _memory_told(todo: Plan) -> Iterator[None]:
+    """Where memory does not suffice, say what to lower."""
+    options = todo.options
+    share = options.batch_size // todo.computing.processes
     try:
-        yield asked
-    finally:
-        for kind in STOPS:
-            signal.signal(kind, before[kind])
+        with memory_errors(f"batches of {share} at {options.crop_size} pixels on {options.device}"):
+            yield
+    except MemoryError as error:
+        lighter = [
+            *(["--activation-checkpointing"] if not options.activation_checkpointing else []),
+            *(["--precision bf16"] if options.precision == "fp32" else []),
+        ]
+        smaller = [
+            *([f"--accumulate {2 * options.accumulate}"] if 2 * options.accumulate <= share else []),
+            *(["a smaller --batch-size"] if share > 1 else []),
+            "a smaller --crop-size",
+        ]
+        advice = f"begin in another --out with {' or '.join(smaller)}"
+        if lighter:
+            advice = f"try {' and '.join(lighter)}, which --resume allows too; or {advice}"
+        raise FramekitError(f"out of memory: {error}", where=todo.run, advice=advice) from error

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 import framekit.manifest
+from cartoongan.curves import charts, polyline, read_history
 from cartoongan.pictures import find_pictures
 from framekit.errors import printable
 from framekit.files import write_text
@@ -26,30 +25,6 @@ PHOTO_SIDE = 720
 """Pixels: larger photos are shown smaller, so that the page stays a few megabytes."""
 CHART = (320, 120)
 """Width and height of a chart's plot, in its own units."""
-SMOOTHED_OVER = 0.05
-"""Share of a run that a point of a smoothed curve looks back on."""
-
-TITLES = {
-    "content": ("Content loss", "how far the cartoon's features are from the photo's"),
-    "adversarial": ("Generator: adversarial loss", "how easily its pictures are told from the film's"),
-    "cartoons": ("Discriminator: film crops", "its error in calling them real"),
-    "smoothed": ("Discriminator: smoothed crops", "its error in calling them fake"),
-    "generated": ("Discriminator: generated pictures", "its error in calling them fake"),
-}
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A curve, as points of an SVG polyline in a plot of CHART's size."""
-
-    title: str
-    meaning: str
-    points: str
-    smoothed: str
-    low: str
-    high: str
-    last: str
-    init_until: float
 
 
 def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
@@ -68,7 +43,7 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
     )
     cartoons = framekit.manifest.open(root / "cartoons")
     kept, dropped = _frames(cartoons)
-    log = [json.loads(line) for line in (root / "model" / "log.jsonl").read_text("utf-8").splitlines()]
+    history = read_history(root / "model" / "log.jsonl")
     options = json.loads((root / "model" / "options.json").read_text(encoding="utf-8"))
     page = environment.get_template("gallery.html").render(
         title=title,
@@ -76,10 +51,11 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
         kept=kept,
         dropped=dropped,
         pairs=_pairs(cartoons),
-        charts=_charts(log),
+        charts=charts(history, parts=("raw",)),
         chart_size=CHART,
+        polyline=polyline,
         options=options,
-        steps=log[-1]["step"] if log else 0,
+        steps=history.last_step,
         samples=_samples(root / "model" / "samples"),
         photos=_stylized(root / "stylized", photos),
     )
@@ -119,52 +95,6 @@ def _pairs(manifest: Manifest) -> list[dict[str, str]]:
             "smoothed": _data_uri(encode(smoothed, "png"), "png"),
         })  # fmt: skip
     return shown
-
-
-def _charts(log: list[dict[str, Any]]) -> list[Chart]:
-    charts = []
-    for name, (title, meaning) in TITLES.items():
-        points = [(line["step"], line["raw"][name]) for line in log if name in line["raw"]]
-        if len(points) > 1:
-            init = [line["step"] for line in log if line["phase"] == "init"]
-            charts.append(
-                _chart(title, meaning, np.array(points, np.float64), last_init=max(init, default=0))
-            )
-    return charts
-
-
-def _chart(title: str, meaning: str, points: np.ndarray, *, last_init: int) -> Chart:
-    steps, values = points.T
-    smoothed = _smoothed(values)
-    low, high = float(values.min()), float(np.quantile(values, 0.995))
-    span = max(high - low, 1e-9)
-    last_step = steps[-1]
-
-    def polyline(heights: np.ndarray) -> str:
-        keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 600)).astype(int))
-        across = steps[keep] / last_step * CHART[0]
-        down = CHART[1] - (np.clip(heights[keep], low, high) - low) / span * CHART[1]
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True))
-
-    return Chart(
-        title=title,
-        meaning=meaning,
-        points=polyline(values),
-        smoothed=polyline(smoothed),
-        low=f"{low:.3g}",
-        high=f"{high:.3g}",
-        last=f"{smoothed[-1]:.3g}",
-        init_until=min(last_init / last_step, 1.0) * CHART[0],
-    )
-
-
-def _smoothed(values: np.ndarray) -> np.ndarray:
-    """Mean of each value and those shortly before it."""
-    window = max(1, round(len(values) * SMOOTHED_OVER))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def _samples(folder: Path) -> list[dict[str, str]]:

@@ -117,13 +117,10 @@ def _extraction(run: Run, name: str, sources: Sources) -> Stage:
 
 
 def _training(run: Run, datasets: dict[str, str]) -> Stage:
-    from cartoongan.trainer import FREE_TO_CHANGE
-
     options = run.recipe.train.model_dump(mode="json")
     # Other features are another model, though the trainer could tell them by their digest only.
-    fixed = {
-        k: v for k, v in options.items() if k not in FREE_TO_CHANGE - {"vgg_weights", "untrained_features"}
-    }
+    features = {name: options[name] for name in ("vgg_weights", "features", "untrained_features")}
+    fixed = run.recipe.train.fixed() | features
     goal = {name: options[name] for name in ("epochs", "max_steps")}
     return Stage(
         "train", run.root / OUTPUTS["train"], datasets | {"options": fixed}, lambda: _train(run), goal

@@ -13,6 +13,7 @@ import torch
 from cartoongan.options import TrainOptions
 from cartoongan.trainer import RunSummary, train
 from tests.cartoongan.datasets import drawing, photo, write_dataset
+from tests.cartoongan.small_features import PLACE
 
 torch.set_num_threads(1)
 
@@ -27,7 +28,8 @@ SMALL = TrainOptions(
     sample_every=3,
     samples=2,
     lr=2e-2,  # so that the few steps show
-    untrained_features=True,
+    features=PLACE,
+    precision="fp32",  # whatever this machine has
     workers=0,
 )
 
@@ -52,7 +54,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(cartoons: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """A run of `SMALL`, never stopped. Not to be changed."""
-    return train(cartoons, photos, tmp_path_factory.mktemp("finished") / "run", SMALL)
+    summary = train(cartoons, photos, tmp_path_factory.mktemp("finished") / "run", SMALL)
+    assert summary
+    return summary
 
 
 @pytest.fixture(scope="session")

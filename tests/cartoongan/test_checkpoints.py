@@ -17,19 +17,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cartoongan import checkpoints
-from cartoongan.checkpoints import Checkpoint, latest, load, load_generator, save
-from cartoongan.features import VGGFeatures
+from cartoongan.checkpoints import Checkpoint, latest, load, load_generator, prune, ranked, save
 from cartoongan.networks import Generator
 from cartoongan.options import FREE_TO_CHANGE, GeneratorOptions, TrainOptions
 from cartoongan.run_folder import clear_leftovers
-from cartoongan.steps import Training
 from cartoongan.trainer import RunSummary
 from framekit.errors import FramekitError
+from tests.cartoongan.test_steps import build
 
 
 @pytest.fixture
 def checkpoint(small: TrainOptions) -> Checkpoint:
-    training = Training(small, VGGFeatures(None), torch.device("cpu"))
+    training = build(small)
     photos = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     digests = {"cartoons": "c", "photos": "p", "features": "f"}
     return Checkpoint(7, small, digests, training.states(), training.statistics([photos]))
@@ -62,12 +61,17 @@ def test_bytes_do_not_depend_on_the_process(
     assert save(tmp_path / "other", checkpoint).read_bytes() == one.read_bytes()
 
 
-def test_the_newest_three_are_kept_and_found_by_number(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    for step in (5, 999_999, 20, 1_000_000):
+def test_the_newest_and_the_best_are_kept_and_found_by_number(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    for step in (5, 999_999, 20, 30, 1_000_000):
         save(tmp_path, replace(checkpoint, step=step))
+    scores = {5: 1.5, 20: 0.7, 30: 0.7, 1_000_000: 0.9, 40: 0.1}  # that of step 40 is not there
+    assert ranked(tmp_path, scores) == [20, 30, 1_000_000, 5]
+    prune(tmp_path, last=2, best=1, scores=scores)
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert kept == ["step-000020.pt", "step-1000000.pt", "step-999999.pt"]
     assert latest(tmp_path) == tmp_path / "checkpoints" / "step-1000000.pt"
+    prune(tmp_path, last=1, best=0, scores=scores)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-1000000.pt"]
 
 
 def test_a_folder_without_checkpoints_has_no_newest(tmp_path: Path) -> None:

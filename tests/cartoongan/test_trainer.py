@@ -30,7 +30,7 @@ from tests.cartoongan.test_checkpoints import same
 def log_of(run: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     for line in lines:
-        assert line.pop("images_per_second") > 0
+        assert line.pop("images_per_second") > 0 and line.pop("memory_gb") > 0
     return lines
 
 
@@ -38,10 +38,10 @@ def stop_after(step: int, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Call `how` in the middle of step number `step` of the next run."""
     counter, real = itertools.count(1), Training.step
 
-    def counting(self: Training, batch: Any) -> Losses:
+    def counting(self: Training, batch: Any, number: int) -> Losses:
         if next(counter) == step:
             how()
-        return real(self, batch)
+        return real(self, batch, number)
 
     monkeypatch.setattr(Training, "step", counting)
 
@@ -58,10 +58,11 @@ def test_a_run_leaves_what_it_should(finished: RunSummary) -> None:
     summary = json.loads((run / "run.json").read_text())
     assert (summary["steps"], summary["checkpoint"]) == (6, "checkpoints/step-000006.pt")
     assert set(summary["digests"]) == {"cartoons", "photos", "features"}
+    assert {"README.md", "curves.html", "curves.png"} < {path.name for path in run.iterdir()}
     options = json.loads((run / "options.json").read_text())
     assert options.pop("digests") == summary["digests"]
     assert options.keys() == TrainOptions.model_fields.keys() - {"vgg_weights"}  # a place on this machine
-    assert (options["base_channels"], options["untrained_features"]) == (4, True)
+    assert (options["base_channels"], options["device"], options["precision"]) == (4, "cpu", "fp32")
 
 
 def test_the_log_has_every_step_and_term(finished: RunSummary, small: TrainOptions) -> None:
@@ -69,7 +70,12 @@ def test_the_log_has_every_step_and_term(finished: RunSummary, small: TrainOptio
     assert [(line["step"], line["phase"]) for line in lines] == [
         (n, "init" if n <= 2 else "main") for n in range(1, 7)
     ]
-    assert set(lines[0]["raw"]) == {"content"}
+    assert [line["epoch"] for line in lines] == [1, 1, 1, 1, 2, 2]  # 7 photos, 2 a step
+    assert set(lines[0]["raw"]) == {"content"} and set(lines[0]["learning_rate"]) == {"generator"}
+    assert "accuracy" not in lines[0] and set(lines[-1]["accuracy"]) == {"cartoons", "smoothed", "generated"}
+    for part in ("gradient_norm", "learning_rate", "total"):
+        assert set(lines[-1][part]) == {"generator", "discriminator"}
+    assert [line["step"] for line in lines if "score" in line] == [4, 6]  # checkpoints of the main phase
     assert set(lines[-1]["raw"]) == {"content", "adversarial", "cartoons", "smoothed", "generated"}
     assert lines[-1]["weighted"]["content"] == pytest.approx(small.omega * lines[-1]["raw"]["content"])
     assert lines[-1]["raw"] == finished.losses
@@ -79,11 +85,11 @@ def test_tensorboard_shows_the_log(finished: RunSummary) -> None:
     board = EventAccumulator(str(finished.run / "tensorboard"))
     board.Reload()
     for line in log_of(finished.run)[-1:]:
-        for part in ("raw", "weighted", "total"):
+        for part in ("raw", "weighted", "total", "accuracy", "gradient_norm", "learning_rate", "score"):
             for name, value in line[part].items():
                 event = board.Scalars(f"{part}/{name}")[-1]
                 assert event.step == 6 and event.value == pytest.approx(value)
-    assert len(board.Scalars("speed/images_per_second")) == 6
+    assert len(board.Scalars("run/images_per_second")) == len(board.Scalars("run/memory_gb")) == 6
 
 
 def test_the_grid_has_photos_above_and_generated_pictures_below(finished: RunSummary) -> None:
@@ -180,7 +186,7 @@ def test_a_run_without_a_checkpoint_is_that_run_too(
         plan(other, photos, run, small, resume=True)
     weights = tmp_path / "vgg.pt"
     torch.save(VGGFeatures(None, seed=8).state_dict(), weights)
-    features = {"untrained_features": False, "vgg_weights": weights}
+    features = {"features": None, "vgg_weights": weights}
     with pytest.raises(CommandError, match="other VGG features"):
         train(cartoons, photos, run, small.model_copy(update=features), resume=True)
 
@@ -198,7 +204,7 @@ def test_init_epochs_may_change_where_they_change_no_step(
     finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions
 ) -> None:
     changed = small.model_copy(update={"init_epochs": 3})
-    assert plan(cartoons, photos, finished.run, changed, resume=True).init_steps == 2
+    assert plan(cartoons, photos, finished.run, changed, resume=True).phases.init_steps == 2
     with pytest.raises(CommandError, match=r"init_steps \(2 in the run, 4 now\)"):  # 7 photos, 2 a step
         changed = small.model_copy(update={"init_epochs": 1, "init_steps": None})
         plan(cartoons, photos, finished.run, changed, resume=True)
@@ -219,15 +225,22 @@ from cartoongan.steps import Training
 
 steps, real = itertools.count(1), Training.step
 
-def step(self, batch):
+def step(self, batch, number):
     if next(steps) == 3:
         {what}
-    return real(self, batch)
+    return real(self, batch, number)
 
 Training.step = step
 from cartoongan.cli import main
 main(sys.argv[1:])
 """
+
+
+def flags(options: TrainOptions) -> list[str]:
+    """What differs from the paper, as a command line takes it."""
+    plain = TrainOptions()
+    given = {name: value for name, value in options if value != getattr(plain, name)}
+    return [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
 
 
 def in_a_group(
@@ -236,18 +249,8 @@ def in_a_group(
     """Train with workers in a process group, with `what` in step 3. Returns when all processes are gone:
     each of them holds the pipe of standard output."""
     command = [sys.executable, "-c", SCRIPT.format(what=what), "train", "--out", str(run)]
-    command += ["--cartoons", str(cartoons), "--photos", str(photos), "--workers", "2", "--device", "cpu"]
-    command += ["--untrained-features"]
-    for name in (
-        "base_channels",
-        "residual_blocks",
-        "crop_size",
-        "batch_size",
-        "init_steps",
-        "max_steps",
-        "lr",
-    ):
-        command += ["--" + name.replace("_", "-"), str(getattr(small, name))]
+    command += ["--cartoons", str(cartoons), "--photos", str(photos), "--device", "cpu"]
+    command += flags(small.model_copy(update={"workers": 3}))
     return subprocess.run(
         command, capture_output=True, text=True, check=False, start_new_session=True, timeout=120
     )
@@ -327,7 +330,7 @@ def test_other_features_are_not_resumed_with(
     finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
 ) -> None:
     torch.save(VGGFeatures(None, seed=8).state_dict(), tmp_path / "vgg.pt")
-    options = small.model_copy(update={"untrained_features": False, "vgg_weights": tmp_path / "vgg.pt"})
+    options = small.model_copy(update={"features": None, "vgg_weights": tmp_path / "vgg.pt"})
     with pytest.raises(CommandError, match="other VGG features"):
         train(cartoons, photos, finished.run, options, resume=True)
 
@@ -352,11 +355,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_good_checkpo
 ) -> None:
     real, steps = Training.step, itertools.count(1)
 
-    def breaking(self: Training, batch: Any) -> Losses:
+    def breaking(self: Training, batch: Any, number: int) -> Losses:
         if next(steps) == 5:
             with torch.no_grad():
                 self.generator.out[0].weight.fill_(torch.inf)
-        return real(self, batch)
+        return real(self, batch, number)
 
     monkeypatch.setattr(Training, "step", breaking)
     with pytest.raises(FramekitError, match=r"step 5: .*content.*another --out.*stays: .*step-000004\.pt"):
@@ -386,7 +389,8 @@ def test_an_epoch_is_a_pass_over_the_photos(
 ) -> None:
     options = small.model_copy(update={"max_steps": None, "init_steps": None, "init_epochs": 3, "epochs": 2})
     todo = plan(cartoons, photos, tmp_path / "run", options)
-    assert (todo.steps_per_epoch, todo.init_steps, todo.total_steps) == (4, 12, 20)  # 7 photos, 2 a step
+    found = todo.phases.steps_per_epoch, todo.phases.init_steps, todo.total_steps
+    assert found == (4, 12, 20)  # 7 photos, 2 a step
     assert not (tmp_path / "run").exists()
 
 
@@ -428,7 +432,7 @@ def test_a_dry_run_of_a_resume_is_checked_too(
     finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions
 ) -> None:
     todo = plan(cartoons, photos, finished.run, small, resume=True)
-    assert "goes on after step 6" in todo.lines()[-1]
+    assert any("goes on after step 6" in line for line in todo.lines())
     with pytest.raises(CommandError, match="seed"):
         plan(cartoons, photos, finished.run, small.model_copy(update={"seed": 1}), resume=True)
 
@@ -436,6 +440,7 @@ def test_a_dry_run_of_a_resume_is_checked_too(
 def test_batches_too_large_for_the_memory_are_told(
     cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Training, "_init_step", lambda *_: torch.empty(2**55, dtype=torch.uint8))
-    with pytest.raises(MemoryError, match="batches of 2 at 32 pixels"):
+    monkeypatch.setattr(Training, "_init_terms", lambda *_: torch.empty(2**55, dtype=torch.uint8))
+    words = r"out of memory: .*batches of 2 at 32 pixels.*--activation-checkpointing and --precision bf16.*"
+    with pytest.raises(FramekitError, match=words + "--accumulate 2 or a smaller --batch-size or"):
         train(cartoons, photos, tmp_path / "run", small)

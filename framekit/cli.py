@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from framekit import __version__
+from framekit.audit.rules import DatasetRule
+from framekit.audit.rules import parse as parse_rule
 from framekit.errors import CommandError, printable
 from framekit.options import ExtractOptions, Limits
 from framekit.terminal.commands import Program, print_json, say
@@ -231,23 +233,60 @@ def decide(
 
 @main.command()
 @click.argument("dataset", type=DATASET)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the report.  [default: DATASET-audit beside it; with --json none]",
+)
+@click.option("--photos", type=DATASET, metavar="DATASET", help="Of photos: is something in both?")
+@click.option("--against", type=DATASET, metavar="DATASET", help="To compare with.")
+@click.option(
+    "--fail-on",
+    "rules",
+    type=parse_rule,
+    metavar="RULE",
+    multiple=True,
+    help="Exit with 1 if it holds: 'duplicates>2%', 'films<3', 'sharpness<100'. May be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def audit(dataset: Path, as_json: bool) -> None:
-    """Say what a dataset holds, what was left out and why, and what is worth doing.
+def audit(
+    *,
+    dataset: Path,
+    out: Path | None,
+    photos: Path | None,
+    against: Path | None,
+    rules: tuple[DatasetRule, ...],
+    as_json: bool,
+) -> None:
+    """See what a dataset holds, what was left out and why, and what is worth doing.
+
+    Prints it in words, and writes a report that opens in a browser: DATASET-audit/index.html.
 
     \b
     framekit audit dataset
-    framekit audit dataset --json | jq .dropped
+    framekit audit cartoons --photos photos --out report
+    framekit audit dataset --fail-on 'duplicates>2%' --fail-on 'films<3' --fail-on 'people<10%'
+    framekit audit dataset --json | jq .named
     """
     from framekit.audit.auditing import audit as run
-    from framekit.audit.report import report_lines
+    from framekit.audit.report import report_lines, rule_lines
+    from framekit.audit.writing import check_place, written
 
-    figures = run(dataset).figures
+    if out is not None:
+        check_place(out, dataset)
+    made = run(dataset, rules=rules, photos=photos, against=against)
     if as_json:
-        print_json(figures.as_json())
+        print_json(made.figures.as_json())
     else:
-        for line in report_lines(figures):
+        for line in report_lines(made.figures):
             click.echo(line)
+    if out is not None or not as_json:
+        page, why_not = written(made, out, dataset)
+        line = f"report: {printable(page)}" if page else f"note: {printable(why_not)}"
+        click.echo(line, err=as_json or page is None)
+    for line in rule_lines(made.figures):
+        say(f"fails: {line}")
+    sys.exit(1 if made.figures.failed or made.figures.damaged else 0)
 
 
 @main.command()

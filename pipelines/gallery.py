@@ -31,7 +31,7 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
     """Write RUN/index.html from what the stages left in the run's folder.
 
     Args:
-        root: The run's folder with cartoons/, photos/, model/, stylized/ and audit.json.
+        root: The run's folder with cartoons/, photos/, audit/, model/ and stylized/.
         title: Heads the page.
         photos: The photos that were stylized.
     """
@@ -47,7 +47,7 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
     options = json.loads((root / "model" / "options.json").read_text(encoding="utf-8"))
     page = environment.get_template("gallery.html").render(
         title=title,
-        audit=json.loads((root / "audit.json").read_text(encoding="utf-8")),
+        audit={name: _audit(root, name) for name in ("cartoons", "photos")},
         kept=kept,
         dropped=dropped,
         pairs=_pairs(cartoons),
@@ -60,6 +60,10 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
         photos=_stylized(root / "stylized", photos),
     )
     write_text(root / "index.html", page)
+
+
+def _audit(root: Path, name: str) -> Any:
+    return json.loads((root / "audit" / name / "audit.json").read_text(encoding="utf-8"))
 
 
 def _frames(manifest: Manifest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,9 +15,10 @@ import framekit.manifest
 from framekit import __version__
 from framekit.audit.auditing import audit
 from framekit.audit.report import report_lines
+from framekit.audit.writing import write_report
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.extract import extract
-from framekit.files import fingerprint_of, sha256_of, write_text
+from framekit.files import fingerprint_of, sha256_of
 from framekit.sources.finding import find_sources
 from framekit.terminal.commands import say
 from framekit.terminal.progress import Progress
@@ -45,7 +46,7 @@ class Run:
 OUTPUTS = {
     "cartoons": "cartoons",
     "photos": "photos",
-    "audit": "audit.json",
+    "audit": "audit",
     "train": "model",
     "stylize": "stylized",
     "gallery": "index.html",
@@ -163,13 +164,12 @@ def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> lis
 
 
 def _audit(root: Path) -> None:
-    figures = {name: audit(root / name).figures for name in ("cartoons", "photos")}
-    for figure in figures.values():
-        for line in report_lines(figure):
+    for name, photos in (("cartoons", root / "photos"), ("photos", None)):
+        made = audit(root / name, photos=photos)
+        for line in report_lines(made.figures):
             say(line)
+        say(f"report: {printable(write_report(made, root / OUTPUTS['audit'] / name))}")
         say("")
-    values = {name: figure.as_json() for name, figure in figures.items()}
-    write_text(root / "audit.json", json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def _train(run: Run) -> None:

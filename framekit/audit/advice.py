@@ -5,18 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from framekit.audit import commands
-from framekit.audit.answers import Answer, Figure, answer, percent
-from framekit.audit.measures import Balance, Counts, Share, SourceFigures
+from framekit.audit.answers import Answer, Figure, answer, makes_sense, meeting, percent
+from framekit.audit.measures import Balance, Counts, Share, SourceFigures, rounded
 from framekit.audit.rows import Rows
 from framekit.audit.rules import ISSUES, parse
 from framekit.audit.sameness import DISTANCE, Common
 from framekit.extraction.deciding import NOT_CUT
+from framekit.images.rules import Rule, parse_rule
 
+WORDS = {
+    "pairs": "few pairs",
+    "films": "few films",
+    "largest-film": "one film above all",
+    "lineless": "pairs without a line",
+    "duplicates": "near-duplicates that are in",
+    "blurred": "blurred frames",
+    "dark": "dark frames",
+    "bright": "bright frames",
+    "grey": "grey frames",
+    "noisy": "grainy frames",
+    "compressed": "blocky frames",
+    "combed": "interlaced frames",
+    "people": "few people",
+    "leaks": "test frames that train",
+    "overlap": "cartoons among the photos",
+}
+"""What is to be looked at where a check of this name holds."""
 ENOUGH_PAIRS = 4_000
 """What a command that takes more aims at."""
-DENSE = 24
-"""Every so many frames, where a dataset was sampled in another way."""
+DENSE, DENSER = 24, 4
+"""Every so many frames, where a dataset was sampled in another way; and how many times as many, at most."""
 THINGS = 3
 """That are advised, at most."""
 TAGGER = "SmilingWolf/wd-vit-tagger-v3"
@@ -30,6 +51,7 @@ class Check:
 
     Attributes:
         name: The figure.
+        what: What is counted, in words.
         rule: Holds where something is to be looked at.
         holds: None where the figure is not known.
         shown: The figure in words.
@@ -37,6 +59,7 @@ class Check:
     """
 
     name: str
+    what: str
     rule: str
     holds: bool | None
     shown: str
@@ -99,7 +122,7 @@ CHECKS: tuple[tuple[str, str, Callable[[Known], bool]], ...] = (
     (
         "lineless>5%",
         "without an edge the smoothed half is the crop itself: shown as real and as fake at once",
-        lambda known: known.rows.manifest.has_smoothed,
+        lambda known: makes_sense("lineless", known.rows),
     ),
     ("duplicates>2%", "near-identical pictures that are in count several times", _always),
     ("blurred>10%", "soft pictures teach soft lines", _always),
@@ -107,9 +130,8 @@ CHECKS: tuple[tuple[str, str, Callable[[Known], bool]], ...] = (
     ("bright>5%", "half of the picture is next to white", _always),
     ("grey>2%", "some pictures without colour among others with it", lambda known: known.some_grey),
     ("noisy>5%", "grain is learnt as if it were drawn", _always),
-    ("compressed>10%", "so are the blocks of strong compression", _always),
-    ("combed>5%", "interlaced motion leaves teeth at edges", lambda known: known.films > 0),
-    ("captioned>5%", "lines of text: subtitles, titles", _always),
+    ("compressed>10%", "blocks of strong compression are learnt, too", _always),
+    ("combed>5%", "interlaced motion leaves teeth at edges", lambda known: makes_sense("combed", known.rows)),
     ("people<10%", "what is seen seldom comes out poor", _always),
     ("leaks>0", "a test side that was seen in training tests nothing", lambda known: known.leaks is not None),
     ("overlap>0", "a photo that is a cartoon teaches nothing", lambda known: known.overlap is not None),
@@ -125,7 +147,7 @@ def checks(known: Known, medians: Mapping[str, float]) -> list[Check]:
             rule = parse(text)
             said: Answer = answer(rule, known.rows, known.named, medians)
             holds = said.holds if said.value is not None else None
-            found.append(Check(rule.name, text, holds, said.shown, why))
+            found.append(Check(rule.name, WORDS[rule.name], text, holds, said.shown, why))
     return found
 
 
@@ -154,7 +176,7 @@ def verdict(known: Known, found: list[Check]) -> Verdict:
     bad = [check for check in found if check.holds]
     if not bad:
         return Verdict("ready", "Ready to train on", words + " No check found anything to mend.")
-    named = ", ".join(check.name for check in bad)
+    named = ", ".join(check.what for check in bad)
     return Verdict(
         "mend", f"Usable, with {_counted(len(bad), 'thing')} to look at", f"{words} To look at: {named}."
     )
@@ -166,12 +188,11 @@ def _urgent(known: Known) -> Iterator[Advice]:
     if not rows.manifest.info.finished:
         why = "It was interrupted: what is counted here is only a part."
         yield Advice("Finish the extraction", why, commands.extract_again(rows), 100)
-    damaged = [note for note in rows.notes if note.startswith(("frames/", "pairs/"))]
-    if damaged:
-        why = f"{_counted(len(damaged), 'shard')} cannot be read, so their rows are missing here."
+    if rows.damaged:
+        why = f"What cannot be read is missing here: {rows.damaged[0]}."
         yield Advice("See what is damaged", why, commands.command("framekit", "verify", root), 80)
     if counts.sampled and not counts.pairs and rows.manifest.info.finished:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.dropped.items())
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in list(counts.dropped.items())[:5])
         why = f"No pair is left. Frames were left out: {reasons or 'none'}."
         review = commands.command("framekit", "review", root, "--open")
         yield Advice("Find out why nothing is in", why, review, 70)
@@ -189,15 +210,27 @@ def _by_checks(known: Known, found: list[Check]) -> Iterator[Advice]:
     for check in found:
         if check.holds:
             advice = _WAYS.get(check.name, _leave_out)(known, check)
-            yield replace(advice, matters=1 + advice.matters)
+            yield replace(advice, matters=rounded(1 + advice.matters))
 
 
 def _leave_out(known: Known, check: Check) -> Advice:
     """Of pictures that have an issue."""
-    what, why = f"Leave out what is {check.name}", f"{check.shown}: {check.why}. No film is needed for it."
+    rule = ISSUES[check.name]
+    origin = _mostly_from(known.rows, parse_rule(rule))
+    why = f"{check.shown}{origin}: {check.why}. No film is needed for it."
     heavy = 60 if check.name == "lineless" else 30
-    command = commands.dedup(known.rows, leave_out=ISSUES[check.name])
-    return Advice(what, why, command, heavy * _share(known, check))
+    command = commands.dedup(known.rows, leave_out=rule)
+    return Advice(f"Leave out {check.what}", why, command, heavy * _share(known, check))
+
+
+def _mostly_from(rows: Rows, rule: Rule) -> str:
+    """The source that more than half of what meets a rule comes from, where there are several."""
+    meets = meeting(rule, rows)
+    sources = (rows.crops if rule.of_crops else rows.frames).source
+    found = np.bincount(sources[meets & (sources >= 0)], minlength=len(rows.sources))
+    if len(rows.sources) < 2 or 2 * found.max() <= meets.sum():
+        return ""
+    return f", mostly from {rows.sources[int(found.argmax())].id}"
 
 
 def _more_pairs(known: Known, check: Check) -> Advice:
@@ -206,7 +239,7 @@ def _more_pairs(known: Known, check: Check) -> Advice:
     if not known.films:
         return Advice("Add pictures", few, commands.extract_more(rows, "MORE_PICTURES"), 20)
     every = rows.manifest.info.options.get("every")
-    times = max(2, min(8, -(-ENOUGH_PAIRS // max(1, pairs))))
+    times = max(2, min(DENSER, -(-ENOUGH_PAIRS // max(1, pairs))))
     denser = commands.extract_anew(rows, "-denser", {"every": max(1, (every or DENSE) // times)})
     why = f"{few} Take more frames of the same films, or add films: what looks the same is left out again."
     return Advice("Take more pairs", why, denser, 20)

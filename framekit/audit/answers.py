@@ -45,6 +45,9 @@ def named_figures(
 ) -> dict[str, Figure]:
     """All counts and shares by their names."""
     films = [source for source in sources if source.kind == "film" and source.pairs]
+    # Subfolders tell what pictures show where one at least has the name of a content group.
+    told = rows.frames.content is not None or np.isin(CONTENT, list(counts.groups)).any()
+    content = {name: content_share(rows, name) for name in CONTENT} if told else {}
     most = max((source.pairs for source in films), default=0)
     return {
         "films": len(films),
@@ -56,7 +59,7 @@ def named_figures(
         "dropped": Share(counts.sampled - counts.kept, counts.sampled) if counts.sampled else None,
         "largest-film": Share(most, sum(source.pairs for source in films)) if films else None,
         **{name: share_of(parse_rule(rule), rows) for name, rule in ISSUES.items()},
-        **{name: content_share(rows, name) for name in CONTENT},
+        **(dict.fromkeys(CONTENT) | content),
     }
 
 
@@ -90,14 +93,23 @@ def answer(
 def share_of(rule: Rule, rows: Rows) -> Share | None:
     """How many of the frames that are in, or of the pairs, meet a rule; None where none was measured so."""
     measures = rows.crops.measures if rule.of_crops else rows.frames.measures
-    if any(condition.measure not in measures for condition in rule.conditions):
-        return None
-    told = np.ones(len(rows.crops), bool) if rule.of_crops else rows.frames.kept.copy()
-    met = told.copy()
+    told = _counted(rule, rows)
+    for condition in rule.conditions:
+        told &= np.isfinite(measures.get(condition.measure, np.nan))
+    return Share(int(meeting(rule, rows).sum()), int(told.sum())) if told.any() else None
+
+
+def meeting(rule: Rule, rows: Rows) -> np.ndarray:
+    """(N,) or (P,) bool: the frames that are in, or the pairs, that meet a rule; nothing unmeasured does."""
+    measures = rows.crops.measures if rule.of_crops else rows.frames.measures
+    met = _counted(rule, rows)
     for measure, comparison, limit in rule.conditions:
-        told &= np.isfinite(measures[measure])
-        met &= COMPARISONS[comparison](measures[measure], limit)
-    return Share(int(met.sum()), int(told.sum())) if told.any() else None
+        met &= COMPARISONS[comparison](measures.get(measure, np.nan), limit)
+    return met
+
+
+def _counted(rule: Rule, rows: Rows) -> np.ndarray:
+    return np.ones(len(rows.crops), bool) if rule.of_crops else rows.frames.kept.copy()
 
 
 def content_share(rows: Rows, group: str) -> Share | None:
@@ -119,6 +131,13 @@ def _reason_share(rows: Rows, reason: str) -> Share | None:
     return Share(found, len(rows.frames)) if len(rows.frames) else None
 
 
+def makes_sense(issue: str, rows: Rows) -> bool:
+    """Whether an issue can be one: photos are not interlaced, and have no smoothed half."""
+    if issue == "combed":
+        return rows.films
+    return issue != "lineless" or rows.manifest.has_smoothed
+
+
 def why_unknown(name: str) -> str:
     """Why a figure may not be known, and what to do about it."""
     if name in CONTENT or name.startswith("content."):
@@ -136,7 +155,17 @@ def shown(found: Share | float, *, of_pairs: bool = False) -> str:
         return (
             f"{percent(found.share)} ({found.part:,} of {found.whole:,} {'pairs' if of_pairs else 'frames'})"
         )
-    return f"{found:,}" if isinstance(found, int) else f"{found:,.4g}"
+    return f"{found:,}" if isinstance(found, int) else number(found)
+
+
+def number(value: float) -> str:
+    """To about three digits that count, never with an exponent."""
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}"
+    if size >= 1 or not size:
+        return f"{value:.3g}"
+    return f"{value:.3g}" if size >= 0.0001 else "under 0.0001"
 
 
 def percent(share: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from framekit import __version__
 from framekit.audit import measures, sameness
@@ -19,12 +21,12 @@ from framekit.audit.resizing import Cost, Resizing, resizing
 from framekit.audit.rows import Rows, read_rows
 from framekit.audit.rules import DatasetRule
 from framekit.audit.sameness import Common, NearDuplicates
-from framekit.errors import printable
+from framekit.errors import CommandError, printable
 from framekit.terminal.progress import Progress
 
 SCHEMA = 1
 """Version of what `audit.json` holds; docs/audit.md tells it."""
-STEPS = ("frames and pairs", "other datasets", "near-duplicates", "leaks", "what resizing costs", "colours")
+STEPS = ("frames and pairs", "other datasets", "near-duplicates", "what resizing costs", "colours")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Figures:
         photos, against: Other datasets beside this one, where they were named.
         rules: Answers to the rules that were given.
         problems: One line for each source that failed in whole or in part.
-        notes: One line for each thing that was not as it should be.
+        damaged: One line for each thing that cannot be read and so is not counted.
+        notes: One line for each thing that else was not as it should be.
     """
 
     dataset: str
@@ -64,6 +67,7 @@ class Figures:
     checks: list[Check]
     rules: list[Answer]
     problems: list[str]
+    damaged: list[str]
     notes: list[str]
 
     @property
@@ -103,56 +107,77 @@ def audit(
         against: Another dataset, or an earlier state of this one, to compare with.
 
     Raises:
+        CommandError: A rule asks about photos, and there are none.
         FramekitError: A dataset is not there, or its papers or decisions cannot be read.
     """
+    if photos is None and (asked := [rule.text for rule in rules if rule.name == "overlap"]):
+        raise CommandError("compares with photos", where=asked[0], advice="name their dataset by --photos")
     with Progress("audit", total=len(STEPS), unit="steps") as progress:
-        done: Callable[[], None] = lambda: progress.advance(1, _note(progress))  # noqa: E731
-        progress.advance(0, STEPS[0])
+        steps = _steps(progress)
+        next(steps)
         rows = read_rows(root)
         spent = [0]
         pictures = Pictures(rows, spent)
-        done()
-        others = {
-            name: (its, Pictures(its, spent))
-            for name, path in (("photos", photos), ("against", against))
-            if path is not None
-            for its in [read_rows(path)]
-        }
-        compared = {name: compare(rows, its) for name, (its, _) in others.items()}
-        done()
+        next(steps)
+        named = {name: read_rows(path) for name, path in (("photos", photos), ("against", against)) if path}
+        compared = {name: compare(rows, its) for name, its in named.items()}
+        next(steps)
         near = sameness.find_near_duplicates(rows)
-        done()
         leaks = sameness.find_leaks(rows)
-        done()
+        next(steps)
         cost = resizing(rows, rows.notes)
-        done()
-        colours = palettes(rows, pictures)
-        done()
-    overlap = compared["photos"].common if "photos" in compared else None
+        next(steps)
+        found = _Found(near, leaks, cost, palettes(rows, pictures), compared)
+        progress.advance()
+    figures = _figures(root, rows, found, rules, named.get("photos"))
+    return Audit(figures, rows, pictures, {name: (its, Pictures(its, spent)) for name, its in named.items()})
+
+
+def _steps(progress: Progress) -> Iterator[None]:
+    """Say which step begins; the one before it is done."""
+    for number, name in enumerate(STEPS):
+        progress.advance(min(number, 1), name)
+        yield
+
+
+class _Found(NamedTuple):
+    """What takes long to find."""
+
+    near: NearDuplicates
+    leaks: Common | None
+    resizing: Resizing | None
+    palettes: list[Palette]
+    compared: dict[str, Comparison]
+
+
+def _figures(
+    root: Path, rows: Rows, found: _Found, rules: Sequence[DatasetRule], photos: Rows | None
+) -> Figures:
+    """What follows from rows and from what was found."""
+    info = rows.manifest.info
     counts, sources = measures.count(rows), measures.source_figures(rows)
-    crops_in = measures.np.ones(len(rows.crops), bool)
     of_frames = measures.distributions(rows.frames.measures, rows.frames.kept)
-    of_crops = measures.distributions(rows.crops.measures, crops_in)
-    medians = {name: its.quantiles[3] for name, its in of_frames.items()}
-    medians |= {f"crop.{name}": its.quantiles[3] for name, its in of_crops.items()}
-    named = named_figures(rows, counts, sources, near, leaks=leaks, overlap=overlap)
-    problems = [printable(f"{problem.path}: {problem.what}") for problem in rows.manifest.info.problems]
+    of_crops = measures.distributions(rows.crops.measures, np.ones(len(rows.crops), bool))
+    medians = {name: its.median for name, its in of_frames.items()}
+    medians |= {f"crop.{name}": its.median for name, its in of_crops.items()}
+    overlap = found.compared["photos"].common if "photos" in found.compared else None
+    named = named_figures(rows, counts, sources, found.near, leaks=found.leaks, overlap=overlap)
     known = Known(
         rows=rows,
         counts=counts,
         sources=sources,
         balance=measures.balance(sources),
         named=named,
-        leaks=leaks,
+        leaks=found.leaks,
         overlap=overlap,
-        photos=others["photos"][0] if "photos" in others else None,
-        problems=problems,
+        photos=photos,
+        problems=[printable(f"{problem.path}: {problem.what}") for problem in info.problems],
     )
-    found = checks(known, medians)
-    figures = Figures(
+    checked = checks(known, medians)
+    return Figures(
         dataset=str(root),
         digest=rows.manifest.digest,
-        finished=rows.manifest.info.finished,
+        finished=info.finished,
         counts=counts,
         measures=of_frames,
         crop_measures=of_crops,
@@ -160,25 +185,20 @@ def audit(
         sources=sources,
         shots=measures.shots(rows),
         named=named,
-        near_duplicates=near,
-        palettes=colours,
-        resizing=cost,
-        leaks=leaks,
-        photos=compared.get("photos"),
-        against=compared.get("against"),
-        verdict=verdict(known, found),
-        advice=advise(known, found),
-        checks=found,
+        near_duplicates=found.near,
+        palettes=found.palettes,
+        resizing=found.resizing,
+        leaks=found.leaks,
+        photos=found.compared.get("photos"),
+        against=found.compared.get("against"),
+        verdict=verdict(known, checked),
+        advice=advise(known, checked),
+        checks=checked,
         rules=[answer(rule, rows, named, medians) for rule in rules],
-        problems=problems,
-        notes=rows.notes,
+        problems=known.problems,
+        damaged=[printable(line) for line in rows.damaged],
+        notes=[printable(line) for line in rows.notes],
     )
-    return Audit(figures, rows, pictures, others)
-
-
-def _note(progress: Progress) -> str:
-    step = int(progress.done) + 1
-    return STEPS[step] if step < len(STEPS) else ""
 
 
 def plain(value: object) -> Any:

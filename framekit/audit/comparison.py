@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from framekit.audit.answers import Figure, share_of
-from framekit.audit.measures import BINS, TAILS, Share, rounded
+from framekit.audit.answers import Figure, makes_sense, share_of
+from framekit.audit.measures import Share, bin_edges, rounded
 from framekit.audit.rows import Rows
 from framekit.audit.rules import ISSUES
 from framekit.audit.sameness import Common, find_common
+from framekit.errors import printable
 from framekit.images.rules import parse_rule
 
 SHIFTS = 6
@@ -58,7 +59,7 @@ class Comparison:
         options: Name → values here and there, of what they were made with, where they differ.
         sources_in_both, sources_here, sources_there: By content; ids here, and there for the last.
         common: Frames that are near-duplicates; None where hashes don't compare.
-        notes: What was wrong with the other one.
+        notes: What was not as it should be with the other one.
     """
 
     dataset: str
@@ -93,7 +94,7 @@ def compare(rows: Rows, others: Rows) -> Comparison:
         sources_here=sorted(here[print_] for print_ in here.keys() - there.keys()),
         sources_there=sorted(there[print_] for print_ in there.keys() - here.keys()),
         common=find_common(rows, others),
-        notes=others.notes,
+        notes=[printable(line) for line in (*others.damaged, *others.notes)],
     )
 
 
@@ -108,7 +109,9 @@ def _figures(rows: Rows) -> dict[str, Figure]:
         "frames that are in": kept,
         "pairs": len(rows.crops),
         "left out": Share(len(frames) - kept, len(frames)) if len(frames) else None,
-        **{name: share_of(parse_rule(rule), rows) for name, rule in ISSUES.items()},
+        **{
+            name: share_of(parse_rule(rule), rows) for name, rule in ISSUES.items() if makes_sense(name, rows)
+        },
         **{name: Share(int((shows & frames.kept).sum()), told) for name, shows in content.items()},
     }
 
@@ -135,9 +138,7 @@ def _shift(name: str, here: np.ndarray, there: np.ndarray) -> Shift:
         np.searchsorted(here, both, side="right") / len(here)
         - np.searchsorted(there, both, side="right") / len(there)
     )
-    low = min(np.quantile(side, TAILS[0]) for side in (here, there))
-    high = max(np.quantile(side, TAILS[1]) for side in (here, there))
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    edges = bin_edges(both)
     shares = [np.histogram(side.clip(edges[0], edges[-1]), edges)[0] / len(side) for side in (here, there)]
     return Shift(
         name,

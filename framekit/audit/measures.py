@@ -14,9 +14,13 @@ BINS = 32
 """Of a histogram."""
 TAILS = (0.005, 0.995)
 """Quantiles between which a histogram's bins lie; what is beyond them counts in the first and the last."""
+SKEWED = 0.12
+"""Part of the way from the lowest to the highest bin at which the median stands where most lies low."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 """Seconds that a bin of a film's timeline may span."""
 MOST_BINS = 60
+DETAILED = 1_000
+"""Sources of which details are told."""
 LARGEST_SHOTS = 6
 """Shots that are named."""
 
@@ -59,7 +63,8 @@ class SourceFigures:
         dropped: Frames left out, by reason, most frequent first.
         seconds: Length of a film as far as it is known.
         timeline: None for stills and films without times.
-        medians: Of each measure over the frames that are kept.
+        medians: Of each measure over the frames that are kept. These and the timeline only of the `DETAILED`
+            sources that gave most.
     """
 
     id: str
@@ -90,6 +95,11 @@ class Distribution:
     kept: list[int]
     left_out: list[int]
     unmeasured: int
+
+    @property
+    def median(self) -> float:
+        """Of what is kept."""
+        return self.quantiles[3]
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,8 @@ class Counts:
         dropped: Frames left out, by reason, most frequent first.
         pairs_dropped: Pairs left out while their frames are in, by reason.
         groups: Pairs by content group (subfolder of photos); empty for films.
-        content: Kept frames that show each content group, by an image tagger; None where none was asked.
+        content: Kept frames that show each content group, by an image tagger; None where it saw none of them.
+        content_of: Kept frames that it saw.
         split: Pairs on each side of the split; None where the dataset is not split.
     """
 
@@ -157,6 +168,7 @@ class Counts:
     pairs_dropped: dict[str, int]
     groups: dict[str, int]
     content: dict[str, int] | None
+    content_of: int
     split: dict[str, int] | None
 
 
@@ -165,8 +177,8 @@ def count(rows: Rows) -> Counts:
     frames, crops = rows.frames, rows.crops
     with_pairs = np.zeros(len(frames), bool)
     with_pairs[crops.frame[crops.frame >= 0]] = True
-    content = None
-    if frames.content is not None:
+    content, seen = None, int((frames.kept & frames.told).sum())
+    if frames.content is not None and seen:
         content = _most(
             Counter({name: int(shows[frames.kept].sum()) for name, shows in frames.content.items()})
         )
@@ -192,6 +204,7 @@ def count(rows: Rows) -> Counts:
         pairs_dropped=_most(of_pairs),
         groups=_most(Counter(group for group in crops.groups.tolist() if group is not None)),
         content=content,
+        content_of=seen,
         split=split,
     )
 
@@ -208,6 +221,7 @@ def source_figures(rows: Rows) -> list[SourceFigures]:
     pairs = np.bincount(crops.source[crops.source >= 0], minlength=len(rows.sources))
     order = np.argsort(frames.source, kind="stable")
     starts = np.searchsorted(frames.source[order], np.arange(len(rows.sources) + 1))
+    detailed = set(np.argsort(-pairs, kind="stable")[:DETAILED].tolist())
     figures = []
     for place, source in enumerate(rows.sources):
         of = order[starts[place] : starts[place + 1]]
@@ -217,14 +231,19 @@ def source_figures(rows: Rows) -> list[SourceFigures]:
         found.sampled, found.kept, found.pairs = len(of), len(kept), int(pairs[place])
         found.dropped = _most(Counter(frames.reasons[of[~frames.kept[of]]].tolist()))
         found.seconds = seconds
-        found.timeline = _timeline(frames, of, pairs_of_frame, seconds)
-        found.medians = {
-            name: rounded(float(np.median(values[kept][told])))
-            for name, values in frames.measures.items()
-            if (told := np.isfinite(values[kept])).any()
-        }
+        if place in detailed:
+            found.timeline = _timeline(frames, of, pairs_of_frame, seconds)
+            found.medians = _medians(frames, kept)
         figures.append(found)
     return figures
+
+
+def _medians(frames: Frames, kept: np.ndarray) -> dict[str, float]:
+    return {
+        name: rounded(float(np.median(values[kept][told])))
+        for name, values in frames.measures.items()
+        if (told := np.isfinite(values[kept])).any()
+    }
 
 
 def _length(stated: object, seconds: np.ndarray) -> float | None:
@@ -241,7 +260,7 @@ def _timeline(frames: Frames, of: np.ndarray, pairs: np.ndarray, seconds: float 
         return None
     step = next((step for step in STEPS if seconds <= step * MOST_BINS), None)
     step = step or int(-(-seconds // (MOST_BINS * 600)) * 600)
-    bins = int(seconds // step) + 1
+    bins = max(1, int(np.ceil(seconds / step)))
     place = (frames.seconds[of] // step).clip(0, bins - 1).astype(np.int64)
 
     def counted(weights: np.ndarray) -> list[int]:
@@ -306,10 +325,7 @@ def distributions(measures: dict[str, np.ndarray], kept: np.ndarray) -> dict[str
 def _distribution(values: np.ndarray, kept: np.ndarray) -> Distribution:
     told = np.isfinite(values)
     inside, outside = values[kept & told], values[~kept & told]
-    low, high = np.quantile(inside, TAILS)
-    if not low < high:
-        low, high = float(inside.min()), float(inside.max())
-    edges = np.linspace(low, high, BINS + 1) if low < high else np.array([low, low + 1])
+    edges = bin_edges(inside)
     counts = [np.histogram(part.clip(edges[0], edges[-1]), edges)[0].tolist() for part in (inside, outside)]
     return Distribution(
         quantiles=[rounded(float(value)) for value in np.quantile(inside, QUANTILES)],
@@ -318,6 +334,17 @@ def _distribution(values: np.ndarray, kept: np.ndarray) -> Distribution:
         left_out=counts[1],
         unmeasured=int((kept & ~told).sum()),
     )
+
+
+def bin_edges(values: np.ndarray) -> np.ndarray:
+    """(BINS + 1,) edges of a histogram's bins; narrower towards the lower end where most lies there."""
+    low, median, high = np.quantile(values, (TAILS[0], 0.5, TAILS[1]))
+    if not low < high:
+        low, high = float(values.min()), float(values.max())
+    if not low < high:
+        high = low + 1
+    steps = np.linspace(0, 1, BINS + 1)
+    return low + (high - low) * (steps**3 if median - low < SKEWED * (high - low) else steps)
 
 
 def rounded(value: float) -> float:

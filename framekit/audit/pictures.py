@@ -14,7 +14,7 @@ from framekit.audit.rows import Rows
 from framekit.errors import FramekitError
 from framekit.images.encoding import decode, encode
 
-BUDGET = 11_000_000
+BUDGET = 9_000_000
 """Bytes that all pictures of a report may take in it."""
 THUMBNAIL_SIDE = 256
 THUMBNAIL_ENCODING = "webp:80"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
+from framekit.audit.answers import number
 from framekit.audit.comparison import Shift
 from framekit.audit.measures import Distribution, SourceFigures, Timeline
 from framekit.audit.palette import Palette
@@ -25,7 +27,7 @@ STYLE = """
 :root { color-scheme: light dark; }
 svg { background: #fff; }
 text { font: 10px system-ui, sans-serif; fill: #6b675f; }
-.end { text-anchor: end; }
+.middle { text-anchor: middle; } .end { text-anchor: end; }
 .kept { fill: #2f6f9f; } .out { fill: #b9b3a7; } .other { fill: none; stroke: #c2382f; stroke-width: 1.5; }
 .ground { fill: #efece5; } .mark { stroke: #1d1c1a; }
 @media (prefers-color-scheme: dark) {
@@ -79,17 +81,22 @@ def histogram(name: str, title: str, found: Distribution) -> Plot:
     width = WIDTH / len(found.kept)
     for at, (kept, left_out) in enumerate(zip(found.kept, found.left_out, strict=True)):
         low, high = found.edges[at], found.edges[at + 1]
-        told = f"{low:.4g} to {high:.4g}: {kept:,} kept, {left_out:,} left out"
+        told = f"{number(low)} to {number(high)}: {kept:,} kept, {left_out:,} left out"
         tall, above = kept / most * HISTOGRAM, left_out / most * HISTOGRAM
         plot.bar((at * width, HISTOGRAM - tall, width, tall), told, "kept")
         plot.bar((at * width, HISTOGRAM - tall - above, width, above), told, "out")
-    first, last = found.edges[0], found.edges[-1]
     for quantile in found.quantiles[1:6:2]:
-        across = (quantile - first) / (last - first) * WIDTH
+        across = _across(quantile, found.edges)
         plot.line(across, 0, across, HISTOGRAM)
-    plot.text(0, f"{first:.4g}")
-    plot.text(WIDTH, f"{last:.4g}", end=True)
+    plot.axis(found.edges)
     return plot.done()
+
+
+def _across(value: float, edges: Sequence[float]) -> float:
+    """Where a value stands among bins that are all drawn as wide."""
+    at = min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2)
+    part = (value - edges[at]) / (edges[at + 1] - edges[at]) if edges[at + 1] > edges[at] else 0.0
+    return (at + min(max(part, 0.0), 1.0)) * WIDTH / (len(edges) - 1)
 
 
 def shifted(name: str, title: str, shift: Shift) -> Plot:
@@ -99,7 +106,7 @@ def shifted(name: str, title: str, shift: Shift) -> Plot:
     width = WIDTH / len(shift.shares_here)
     for at, share in enumerate(shift.shares_here):
         tall = share / most * HISTOGRAM
-        span = f"{shift.edges[at]:.4g} to {shift.edges[at + 1]:.4g}"
+        span = f"{number(shift.edges[at])} to {number(shift.edges[at + 1])}"
         told = f"{span}: {share:.1%}, there {shift.shares_there[at]:.1%}"
         plot.bar((at * width, HISTOGRAM - tall, width, tall), told, "kept")
     steps = [(0.0, float(HISTOGRAM))]
@@ -107,8 +114,7 @@ def shifted(name: str, title: str, shift: Shift) -> Plot:
         height = HISTOGRAM * (1 - share / most)
         steps += [(at * width, height), ((at + 1) * width, height)]
     plot.outline([*steps, (WIDTH, HISTOGRAM)])
-    plot.text(0, f"{shift.edges[0]:.4g}")
-    plot.text(WIDTH, f"{shift.edges[-1]:.4g}", end=True)
+    plot.axis(shift.edges)
     return plot.done()
 
 
@@ -125,7 +131,7 @@ def timeline(name: str, source: SourceFigures, line: Timeline) -> Plot:
         plot.bar((at * width, STRIP - tall - above, width, above), told, "out")
         plot.bar((at * width, STRIP - tall, width, tall), told, "kept")
     plot.text(0, "0:00")
-    plot.text(WIDTH, clock(source.seconds or 0), end=True)
+    plot.text(WIDTH, clock(source.seconds or 0), "end")
     return plot.done()
 
 
@@ -193,14 +199,24 @@ class _Drawing:
         """A line through points."""
         self._add("polyline", {"points": " ".join(f"{x:.2f},{y:.2f}" for x, y in points), "class": "other"})
 
-    def text(self, x: float, words: str, *, end: bool = False) -> None:
-        """A label below."""
-        element = self._add("text", {"x": x, "y": self._height - 3, "class": "end" if end else "start"})
-        element.text = words
+    def text(self, x: float, words: str, kind: str = "start") -> None:
+        """A label below that starts, ends or has its middle there."""
+        self._add("text", {"x": x, "y": self._height - 3, "class": kind}).text = words
+
+    def axis(self, edges: Sequence[float]) -> None:
+        """The edges of bins at the start, in the middle and at the end."""
+        self.text(0, number(edges[0]))
+        self.text(WIDTH / 2, number(edges[len(edges) // 2]), "middle")
+        self.text(WIDTH, number(edges[-1]), "end")
 
     def picture(self, picture: Picture) -> None:
         """A picture over all of it."""
-        size = {"width": WIDTH, "height": STRIP, "preserveAspectRatio": "none"}
+        size = {
+            "width": WIDTH,
+            "height": STRIP,
+            "preserveAspectRatio": "none",
+            "image-rendering": "pixelated",
+        }
         self._add("image", {"href": picture.uri, **size})
 
     def _add(self, kind: str, attributes: dict[str, object]) -> ElementTree.Element:

@@ -9,6 +9,8 @@ from framekit.audit.auditing import Figures
 from framekit.errors import printable
 
 LONGEST_NAME = 40
+LISTED = 12
+"""Reasons and groups that a line names."""
 TOLD = ("brightness", "contrast", "sharpness")
 """Measures that are told here; the report has all."""
 
@@ -38,8 +40,8 @@ def _lines(figures: Figures) -> Iterator[str]:
     if counts.content is None:
         yield "content: not measured; framekit extract --tagger tells people, animals and scenery apart"
     elif counts.content:
-        shares = (f"{name} in {percent(count / counts.kept)}" for name, count in counts.content.items())
-        yield "content: " + ", ".join(shares) + " of the frames"
+        shares = (f"{name} in {percent(count / counts.content_of)}" for name, count in counts.content.items())
+        yield "content: " + ", ".join(shares) + f" of {counts.content_of:,} frames"
     if counts.split:
         yield "split: " + ", ".join(f"{count:,} pairs {side}" for side, count in counts.split.items())
     if figures.resizing:
@@ -60,6 +62,7 @@ def _lines(figures: Figures) -> Iterator[str]:
         if name in figures.measures:
             _, low, _, median, _, high, _ = figures.measures[name].quantiles
             yield f"{name}: {median:g} in the middle, 90 % from {low:g} to {high:g}"
+    yield from (f"damaged: {line}" for line in figures.damaged)
     yield from (f"note: {line}" for line in figures.notes)
     yield from (f"problem: {line}" for line in figures.problems)
     yield f"{figures.verdict.headline}. Worth doing:"
@@ -69,4 +72,5 @@ def _lines(figures: Figures) -> Iterator[str]:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    named = [f"{count:,} {name}" for name, count in list(counts.items())[:LISTED]]
+    return ", ".join([*named, *([f"{len(counts) - LISTED:,} others"] if len(counts) > LISTED else [])])

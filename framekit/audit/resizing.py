@@ -161,7 +161,7 @@ def edge_sharpness(grey: np.ndarray, at: np.ndarray) -> float:
     levels = grey.astype(np.float32)
     across, down = (cv2.Sobel(levels, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
     steepest = cv2.dilate(cv2.magnitude(across, down), np.ones((3, 3), np.uint8))
-    return float(steepest[at].mean())
+    return float(steepest[at].mean(dtype=np.float64))
 
 
 def line_depth(grey: np.ndarray, width: int) -> np.ndarray:
@@ -208,9 +208,9 @@ def costs(image: np.ndarray, piece: Piece) -> tuple[Cost | None, Cost | None]:
     edges, lines = edges_of(grey) & inside, (line_depth(grey, width) >= LINE_DEPTH) & inside
     sharpness = contrast = None
     if edges.sum() >= FEWEST:
-        sharpness = Cost(edge_sharpness(grey, edges), edge_sharpness(other, edges))
+        sharpness = Cost(*(rounded(edge_sharpness(its, edges)) for its in (grey, other)))
     if lines.sum() >= FEWEST:
-        contrast = Cost(line_contrast(grey, lines, width), line_contrast(other, lines, width))
+        contrast = Cost(*(rounded(line_contrast(its, lines, width)) for its in (grey, other)))
     return sharpness, contrast
 
 

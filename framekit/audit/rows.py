@@ -126,7 +126,8 @@ class Rows:
         manifest: The dataset, without shards that cannot be read.
         sources: All that it has rows of, those of dataset.json first.
         scenes: `schema.SCENES`; empty where shots are not known.
-        notes: What was not as it should be, one line each.
+        damaged: What cannot be read, and so is not counted, one line each.
+        notes: What else was not as it should be, one line each.
     """
 
     manifest: Manifest
@@ -134,6 +135,7 @@ class Rows:
     frames: Frames
     crops: Crops
     scenes: pa.Table
+    damaged: list[str]
     notes: list[str]
 
     @property
@@ -158,16 +160,16 @@ def read_rows(root: Path) -> Rows:
     try:
         return _rows(manifest, [])
     except ManifestError:
-        readable, notes = _readable(manifest)
-        if not notes:
+        readable, damaged = _readable(manifest)
+        if not damaged:
             raise
         info = manifest.info.model_copy(update={"shards": readable})
-        return _rows(Manifest(root, info), notes)
+        return _rows(Manifest(root, info), damaged)
 
 
 def _readable(manifest: Manifest) -> tuple[list[ShardInfo], list[str]]:
     """The shards that can be read, and a line about each other one."""
-    readable, notes = [], []
+    readable, damaged = [], []
     for shard in manifest.info.shards:
         alone = Manifest(manifest.root, manifest.info.model_copy(update={"shards": [shard]})).undecided
         try:
@@ -177,16 +179,21 @@ def _readable(manifest: Manifest) -> tuple[list[ShardInfo], list[str]]:
                 alone.pairs(OF_PAIRS)
             readable.append(shard)
         except ManifestError as error:
-            notes.append(f"{shard.path}: {error.what}; its {shard.rows:,} rows are not counted")
-    return readable, notes
+            damaged.append(f"{shard.path}: {error.what}; its {shard.rows:,} rows are not counted")
+    return readable, damaged
 
 
-def _rows(manifest: Manifest, notes: list[str]) -> Rows:
+def _rows(manifest: Manifest, damaged: list[str]) -> Rows:
+    notes: list[str] = []
     frames = manifest.frames(OF_FRAMES).combine_chunks()
     pairs = manifest.pairs(OF_PAIRS).combine_chunks()
     sources = _sources(manifest, frames, pairs, notes)
     places = pa.array([source.id for source in sources], pa.string())
-    of_frames = _frames(manifest, frames, places, notes)
+    of_frames = _frames(manifest, frames, places)
+    try:
+        of_frames.side = _sides(manifest)
+    except FramekitError as error:
+        damaged.append(str(error))
     crops = _crops(sources, pairs, frames, places)
     if strangers := int((crops.frame < 0).sum()):
         notes.append(f"{strangers:,} pairs are of frames that have no row")
@@ -194,9 +201,9 @@ def _rows(manifest: Manifest, notes: list[str]) -> Rows:
     try:
         scenes = read_scenes(manifest.root / SHOTS)
     except FramekitError as error:
-        notes.append(str(error))
+        damaged.append(str(error))
         scenes = SCENES.empty_table()
-    return Rows(manifest, sources, of_frames, crops, scenes, notes)
+    return Rows(manifest, sources, of_frames, crops, scenes, damaged, notes)
 
 
 def _sources(manifest: Manifest, frames: pa.Table, pairs: pa.Table, notes: list[str]) -> list[SourceInfo]:
@@ -214,7 +221,7 @@ def _sources(manifest: Manifest, frames: pa.Table, pairs: pa.Table, notes: list[
     return [*known.values(), *strangers]
 
 
-def _frames(manifest: Manifest, table: pa.Table, sources: pa.Array, notes: list[str]) -> Frames:
+def _frames(manifest: Manifest, table: pa.Table, sources: pa.Array) -> Frames:
     ids = pc.fill_null(table["frame_id"], "").to_pylist()
     words = [manifest.dropped.get(id_) for id_ in ids]
     content, told = _content(table["content"])
@@ -235,7 +242,7 @@ def _frames(manifest: Manifest, table: pa.Table, sources: pa.Array, notes: list[
         measures=_measures(table, FRAME_MEASURES),
         content=content,
         told=told,
-        side=_sides(manifest, notes),
+        side=None,
         likes=table.select(["frame_id", "duplicate_of"]),
     )
 
@@ -262,14 +269,8 @@ def _crops(sources: list[SourceInfo], pairs: pa.Table, frames: pa.Table, names: 
     )
 
 
-def _sides(manifest: Manifest, notes: list[str]) -> np.ndarray | None:
-    if not manifest.info.split:
-        return None
-    try:
-        return np.array(manifest.split["split"].to_pylist(), object)
-    except FramekitError as error:
-        notes.append(str(error))
-        return None
+def _sides(manifest: Manifest) -> np.ndarray | None:
+    return np.array(manifest.split["split"].to_pylist(), object) if manifest.info.split else None
 
 
 def _content(column: pa.ChunkedArray) -> tuple[dict[str, np.ndarray] | None, np.ndarray]:

@@ -23,7 +23,6 @@ ISSUES = {
     "noisy": "noise>4",
     "compressed": "blockiness>3",
     "combed": "combing>3",
-    "captioned": "text>0.002",
     "lineless": "crop.edge_density<=0",
 }
 """What frames that are in, or crops, may have, as a rule says it of each."""

@@ -172,7 +172,7 @@ def test_all_pictures_are_used_and_small():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [p.name for p in pictures if f"images/{p.name})" not in text] == []
     assert max(p.stat().st_size for p in pictures) <= 400_000
-    assert sum(p.stat().st_size for p in pictures) <= 1_500_000
+    assert sum(p.stat().st_size for p in pictures) <= 2_000_000
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))

@@ -97,7 +97,10 @@ def test_every_stage_says_that_it_runs_and_leaves_what_it_made(place):
     for stage in ("cartoons", "photos", "audit", "train", "stylize", "gallery"):
         assert f"── {stage}" in done.stderr
         assert json.loads((folder / f"run/stages/{stage}.json").read_text())["done"]
-    assert json.loads((folder / "run/audit.json").read_text())["cartoons"]["kept"] > 0
+    for name in ("cartoons", "photos"):
+        assert json.loads((folder / f"run/audit/{name}/audit.json").read_text())["kept"] > 0
+        assert f'href="audit/{name}/index.html"' in page_of(folder)
+        assert (folder / f"run/audit/{name}/index.html").is_file()
     assert len((folder / "run/model/log.jsonl").read_text().splitlines()) == 5
     assert len(list((folder / "run/stylized").rglob("*.png"))) == 3
 
@@ -219,7 +222,8 @@ def test_a_photo_that_was_replaced_under_its_name_is_noticed(place, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "lost", ["cartoons/dataset.json", "model/generator.safetensors", "stylized/1.png", "audit.json"]
+    "lost",
+    ["cartoons/dataset.json", "model/generator.safetensors", "stylized/1.png", "audit/cartoons/index.html"],
 )
 def test_what_was_lost_is_made_again(place, tmp_path, lost):
     folder = copy_of(place, tmp_path)
@@ -236,7 +240,7 @@ def test_what_was_lost_is_made_again(place, tmp_path, lost):
 
 def test_nothing_of_somebody_else_s_is_ever_touched(place, tmp_path):
     folder = copy_of(place, tmp_path, ignore="run")
-    precious = {"stylized/mine.txt": "a", "index.html": "b", "audit.json": "c"}
+    precious = {"stylized/mine.txt": "a", "index.html": "b", "audit/mine.txt": "c"}
     for name, text in precious.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)

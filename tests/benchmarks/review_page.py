@@ -11,7 +11,8 @@ counts:
   time, as Chromium's trace has it, which other work on the machine does not lengthen: eight seconds, half of
   them through the whole of it, half of them as one scrolls while looking.
 - a key to a saved answer: from the event to the end of the response, over words about one frame each, a tenth
-  of a second after the last answer.
+  of a second after the last answer; and the CPU time that the page's main thread and the server's process
+  take for each, with the new counts and whatever else follows from it.
 
 Then, in this process, the server's part of it: `Session.decide` about one frame, wall and CPU time; and the
 same after a word about every frame was put down, when the history is longer than the dataset.
@@ -19,6 +20,7 @@ same after a word about every frame was put down, when the history is longer tha
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import tempfile
@@ -92,7 +94,13 @@ def copied(dataset: Path) -> Iterator[Path]:
         yield root
 
 
-def look(browser: Any, url: str) -> dict[str, float]:
+def cpu_of(pid: int) -> float:
+    """CPU time in milliseconds that a process has taken."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return 1000 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def look(browser: Any, url: str, pid: int) -> dict[str, float]:
     """One round, in milliseconds."""
     context = browser.new_context(viewport=SCREEN)
     page = context.new_page()
@@ -106,11 +114,15 @@ def look(browser: Any, url: str) -> dict[str, float]:
     page.locator("#grid").focus()
     page.keyboard.press("Home")
     page.evaluate("() => { pressed.length = 0; performance.clearResourceTimings(); }")
+    browser.start_tracing(page=page, categories=["toplevel"])
+    used = cpu_of(pid)
     for number in range(WORDS):
         with page.expect_response(lambda answer: answer.url.endswith("api/decide")) as answer:
             page.keyboard.press("kd"[number % 2])
         answer.value.finished()
         page.wait_for_timeout(PAUSE)
+    used = cpu_of(pid) - used
+    decided = cpu_of_tasks(browser.stop_tracing())
     saved = page.evaluate(SAVED)
     context.close()
     return {
@@ -121,6 +133,8 @@ def look(browser: Any, url: str) -> dict[str, float]:
         "frames a second": scrolled["frames"] / 8,
         "key to saved answer, median": statistics.median(saved),
         "key to saved answer, longest": max(saved),
+        "for each, CPU of the page": sum(decided) / WORDS,
+        "for each, CPU of the server": used / WORDS,
     }
 
 
@@ -166,7 +180,7 @@ def measured(root: Path, rounds: int) -> dict[str, float]:
         found = []
         for number in range(rounds):
             note(f"round {number + 1} of {rounds}")
-            found.append(look(browser, server.url))
+            found.append(look(browser, server.url, server.process.pid))
         browser.close()
     worst = {name: max if name != "frames a second" else min for name in found[0]}
     return {name: worst[name](each[name] for each in found) for name in worst}

@@ -122,14 +122,14 @@ def add_words(path: Path, words_after: Callable[[pa.Table], Sequence[Decision]])
 
 
 @contextmanager
-def locked_file(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
+def locked_file(path: Path, *, patience: float | None = None) -> Iterator[None]:
     """Keep everybody else from writing the file of decisions at `path`.
 
     Raises:
-        LockedError: Somebody else holds the lock for longer than `patience` seconds.
+        LockedError: Somebody else holds the lock for longer than `patience` seconds, `PATIENCE` by default.
         FramekitError: The folder cannot be written to.
     """
-    with locks.locked(path.with_name(path.name + ".lock"), patience=patience):
+    with locked(path.parent, path.name + ".lock", patience=patience):
         yield
 
 

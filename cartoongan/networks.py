@@ -125,6 +125,33 @@ class Discriminator(nn.Module):
         return self.layers(pictures)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Norm over a batch, where `shared` that of all processes together. torch's own does so on GPUs only.
+
+    Attributes:
+        shared: In training, take means and variances over all processes, which must call it alike, with
+            batches of one size.
+    """
+
+    shared = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape and dtype."""
+        if not (self.shared and self.training):
+            return super().forward(x)
+        values = x.float()
+        mean = _over_processes(values.mean((0, 2, 3)))
+        variance = _over_processes((values - mean[:, None, None]).square().mean((0, 2, 3)))
+        if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
+            count = x.numel() // x.shape[1] * torch.distributed.get_world_size()
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
 class GroupNorm(nn.GroupNorm):
     """Norm over each picture's groups of feature maps: as many as maps is instance norm, one is layer norm.
 
@@ -211,11 +238,18 @@ class _Layers:
     def _norm(self, channels: int) -> nn.Module:
         match self._options.norm:
             case "batch":
-                return nn.BatchNorm2d(channels, track_running_stats=self._running)
+                return BatchNorm(channels, track_running_stats=self._running)
             case "layer":
                 return GroupNorm(1, channels)
             case norm:
                 return GroupNorm(channels, channels, affine=norm == "instance-affine")
+
+
+def _over_processes(values: Tensor) -> Tensor:
+    """Their mean over all processes; gradients find their way back through all of them."""
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(values) / torch.distributed.get_world_size()
 
 
 def _leaky() -> nn.LeakyReLU:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from cartoongan import losses
 from cartoongan.averaging import Average
 from cartoongan.features import Features
-from cartoongan.networks import Discriminator, Generator, to_signed
+from cartoongan.networks import BatchNorm, Discriminator, Generator, to_signed
 from cartoongan.options import TrainOptions
 from cartoongan.pool import FakePool
 from cartoongan.schedules import Phases, learning_rate
@@ -116,7 +116,7 @@ class Training:
 
     A step draws no random numbers from a global generator. The first weights come from `options.seed`; the
     global random state stays as it was. Nothing but `step` talks to other processes, and after it all of them
-    hold the same. A batch norm is the exception: each process has its own batch statistics, and running ones.
+    hold the same.
 
     Args:
         options: All of them; precision and devices are `fabric`'s.
@@ -141,6 +141,8 @@ class Training:
             self.generator = self._placed(Generator(options))
             self.discriminator = self._placed(Discriminator(options))
         self.features = self._placed(features)
+        for norm in (*_batch_norms(self.generator), *_batch_norms(self.discriminator)):
+            norm.shared = fabric.world_size > 1
         self.generator.recompute = options.activation_checkpointing
         self._average = Average(self.generator, options.ema) if options.ema else None
         self._pool = FakePool(options.fake_pool, options.seed)
@@ -172,12 +174,13 @@ class Training:
         average over some ten batches they are noisy. Nothing is learned or counted.
         """
         generator = copy.deepcopy(self._released).train()
-        norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+        norms = _batch_norms(generator)
         if not norms:
             return {}
-        for module in norms:
-            module.reset_running_stats()
-            module.momentum = None  # averages over all batches alike
+        for norm in norms:
+            norm.shared = False
+            norm.reset_running_stats()
+            norm.momentum = None  # averages over all batches alike
         with torch.no_grad():
             for photos in batches:
                 generator(self._signed(photos))
@@ -385,6 +388,10 @@ class Training:
         mean = self._fabric.all_reduce(values, reduce_op="mean")
         assert isinstance(mean, Tensor)  # as what went in
         return mean
+
+
+def _batch_norms(network: nn.Module) -> list[BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, BatchNorm)]
 
 
 def _row(found: _Groups) -> Tensor:

@@ -241,7 +241,7 @@ def test_bytes_survive_the_way_there_and_back() -> None:
 
 def test_down_convolutions_come_in_pairs_with_one_norm_and_one_activation() -> None:
     kinds = [type(part).__name__ for part in small().down]
-    assert kinds == ["Conv2d", "Conv2d", "BatchNorm2d", "ReLU"] * 2
+    assert kinds == ["Conv2d", "Conv2d", "BatchNorm", "ReLU"] * 2
 
 
 def test_a_residual_block_adds_to_its_input() -> None:

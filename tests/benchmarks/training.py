@@ -5,10 +5,10 @@
 What is compared: the step in `tests/oracles/cartoongan_step.py`, in PyTorch's default precision, and ours in
 what this machine has. Full-size networks, VGG19 with random weights, which cost what real ones do.
 
-On a CPU: CPU seconds (user and system, all threads) of the first step of a fresh process, and the most memory
-of that process. A round measures each way once before the next one begins, so that what else the machine does
-strikes all of them alike; the ratio is the median over rounds. Beside them, how far the losses are from the
-reference's.
+On a CPU: CPU seconds (user and system) of the first step of a fresh process, and the most memory of that
+process. On one thread: several would spend the CPU's time on waiting for each other where others work too. A
+round measures each way once before the next one begins, so that what else the machine does strikes all of
+them alike; the ratio is the median over rounds. Beside them, how far the losses are from the reference's.
 
 On CUDA: milliseconds a step by events, over many steps after some that warm up, while worker processes read
 batches from a dataset on disk; the same without reading; the share of the card's peak that our arithmetic
@@ -119,6 +119,9 @@ def random_batch(options: TrainOptions) -> dict[str, Tensor]:
 
 def on_cpu(way: str, options: TrainOptions) -> dict[str, Any]:
     """CPU seconds of a step, the process's peak memory in bytes, and the losses."""
+    import torch
+
+    torch.set_num_threads(1)
     batch, step = random_batch(options), build(way, options)
     before = getrusage(RUSAGE_SELF)
     found = step(batch)

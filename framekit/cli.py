@@ -235,7 +235,7 @@ def decide(
 @click.argument("dataset", type=DATASET)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=DATASET,
     help="Folder for the report.  [default: DATASET-audit beside it; with --json none]",
 )
 @click.option("--photos", type=DATASET, metavar="DATASET", help="Of photos: is something in both?")

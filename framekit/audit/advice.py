@@ -153,7 +153,9 @@ def checks(known: Known, medians: Mapping[str, float]) -> list[Check]:
 
 def advise(known: Known, found: list[Check]) -> list[Advice]:
     """The things most worth doing, first what matters most."""
-    ways = [*_urgent(known), *_by_checks(known, found), *_further(known)]
+    ways = [*_urgent(known)]
+    if known.counts.sampled:
+        ways += [*_by_checks(known, found), *_further(known)]
     return sorted(ways, key=lambda way: -way.matters)[:THINGS]
 
 
@@ -188,6 +190,9 @@ def _urgent(known: Known) -> Iterator[Advice]:
     if not rows.manifest.info.finished:
         why = "It was interrupted: what is counted here is only a part."
         yield Advice("Finish the extraction", why, commands.extract_again(rows), 100)
+    elif not counts.sampled:
+        take = commands.extract_more(rows, "FILMS")
+        yield Advice("Take pictures from films", "There is none yet.", take, 60)
     if rows.damaged:
         why = f"What cannot be read is missing here: {rows.damaged[0]}."
         yield Advice("See what is damaged", why, commands.command("framekit", "verify", root), 80)
@@ -236,9 +241,9 @@ def _mostly_from(rows: Rows, rule: Rule) -> str:
 def _more_pairs(known: Known, check: Check) -> Advice:
     rows, pairs = known.rows, known.counts.pairs
     few = f"{_counted(pairs, 'pair')} {'is' if pairs == 1 else 'are'} few: {check.why}."
-    if not known.films:
+    if not rows.films:
         return Advice("Add pictures", few, commands.extract_more(rows, "MORE_PICTURES"), 20)
-    every = rows.manifest.info.options.get("every")
+    every = rows.options.every
     times = max(2, min(DENSER, -(-ENOUGH_PAIRS // max(1, pairs))))
     denser = commands.extract_anew(rows, "-denser", {"every": max(1, (every or DENSE) // times)})
     why = f"{few} Take more frames of the same films, or add films: what looks the same is left out again."
@@ -259,8 +264,8 @@ def _even_out(known: Known, check: Check) -> Advice:
 
 
 def _fewer_duplicates(known: Known, check: Check) -> Advice:
-    asked = known.rows.manifest.info.options.get("dedup_distance")
-    distance = asked + 2 if isinstance(asked, int) and asked >= DISTANCE else DISTANCE
+    asked = known.rows.options.dedup_distance
+    distance = asked + 2 if asked >= DISTANCE else DISTANCE
     why = f"{check.shown} are like another that is in: {check.why}."
     command = commands.dedup(known.rows, distance=min(64, distance))
     return Advice("Leave near-duplicates out", why, command, 40 * _share(known, check))
@@ -273,14 +278,14 @@ def _deinterlace(known: Known, check: Check) -> Advice:
 
 def _more_people(known: Known, check: Check) -> Advice:
     why = f"People are in {check.shown}: {check.why}. Add sources that show them."
-    what = "FILMS_WITH_PEOPLE" if known.films else "PICTURES_OF_PEOPLE"
+    what = "FILMS_WITH_PEOPLE" if known.rows.films else "PICTURES_OF_PEOPLE"
     return Advice("Add people", why, commands.extract_more(known.rows, what), 6)
 
 
 def _no_leaks(known: Known, check: Check) -> Advice:
-    asked = known.rows.manifest.info.options.get("dedup_distance")
+    asked = known.rows.options.dedup_distance
     why = f"{check.shown} frames of the test side are like some of the train side: {check.why}."
-    if isinstance(asked, int) and asked < DISTANCE:
+    if asked < DISTANCE:
         return Advice("Close the leak", why, commands.dedup(known.rows, distance=DISTANCE), 35)
     split = commands.command("framekit", "split", known.rows.root, "--by", "scene")
     return Advice("Split anew", why, split, 35)
@@ -310,13 +315,9 @@ _WAYS: dict[str, Callable[[Known, Check], Advice]] = {
 def _further(known: Known) -> Iterator[Advice]:
     """What is worth doing when nothing is wrong."""
     rows, counts, place = known.rows, known.counts, commands.place(known.rows)
-    if not counts.sampled:
-        take = commands.extract_more(rows, "FILMS")
-        yield Advice("Take pictures from films", "There is none yet.", take, 1)
-        return
     alike = counts.dropped.get("near-duplicate", 0) / counts.sampled
-    every = rows.manifest.info.options.get("every")
-    if alike > 0.5 and isinstance(every, int):
+    every = rows.options.every
+    if alike > 0.5 and every is not None:
         why = f"{percent(alike)} of the frames were near-duplicates: fewer samples give as much."
         thinner = commands.extract_anew(rows, "-thinner", {"every": 2 * every})
         yield Advice("Sample more thinly next time", why, thinner, 0.7)

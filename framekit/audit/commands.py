@@ -22,8 +22,7 @@ def dedup(rows: Rows, *, leave_out: str | None = None, distance: int | None = No
     if distance is not None:
         words += ["--distance", str(distance)]
     if leave_out is not None:
-        before = rows.manifest.info.options.get("leave_out") or ()
-        for rule in dict.fromkeys([*map(str, before), leave_out]):
+        for rule in dict.fromkeys([*rows.options.leave_out, leave_out]):
             words += ["--leave-out", _quoted(rule)]
     return " ".join(words)
 
@@ -69,11 +68,9 @@ def _sources(rows: Rows) -> list[str]:
 
 def _flags(rows: Rows, changes: Mapping[str, Any]) -> list[str]:
     """The options that are not as they are by default; limits stay as a dataset has them."""
-    options: dict[str, Any] = {}
-    for name, value in rows.manifest.info.options.items():
-        if name in ExtractOptions.model_fields and (changes or name not in Limits.model_fields):
-            options[name] = value
-    options |= changes
+    options = rows.options.model_dump() | dict(changes)
+    if not changes:
+        options |= dict.fromkeys(Limits.model_fields)
     if any(changes.get(way) for way in WAYS_TO_SAMPLE):
         options |= {way: None for way in WAYS_TO_SAMPLE if not changes.get(way)}
         options["pictures_per_scene"] = None

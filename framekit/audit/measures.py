@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from framekit.audit.rows import Frames, Rows
+
+Item = TypeVar("Item")
 
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 BINS = 32
@@ -345,6 +349,12 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
         high = low + 1
     steps = np.linspace(0, 1, BINS + 1)
     return low + (high - low) * (steps**3 if median - low < SKEWED * (high - low) else steps)
+
+
+def spread(values: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of `values`, evenly chosen."""
+    count = min(count, len(values))
+    return [values[at * len(values) // count] for at in range(count)]
 
 
 def rounded(value: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from framekit.audit.measures import rounded
+from framekit.audit.measures import rounded, spread
 from framekit.audit.pictures import Pictures
 from framekit.audit.rows import Rows
 from framekit.images.likeness import COLUMNS, ROWS
@@ -50,9 +50,8 @@ def palettes(rows: Rows, pictures: Pictures) -> list[Palette]:
     found = []
     for place in sorted(largest):
         kept = members[place]
-        count = min(LOOKED_AT, len(kept))
-        chosen = [int(kept[at * len(kept) // count]) for at in range(count)]
-        images = [image for row in chosen if (image := pictures.thumbnail(row)) is not None]
+        chosen = [pictures.thumbnail(row) for row in spread(kept.tolist(), LOOKED_AT)]
+        images = [image for image in chosen if image is not None]
         if images:
             small = [cv2.resize(image, SIZE, interpolation=cv2.INTER_NEAREST) for image in images]
             found.append(Palette(rows.sources[place].id, len(images), palette(np.stack(small))))

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_array
 
-from framekit.audit.measures import rounded
+from framekit.audit.measures import rounded, spread
 from framekit.audit.rows import Rows
 from framekit.errors import FramekitError
 from framekit.images.quality import CANNY_HIGH, CANNY_LOW
@@ -265,8 +265,7 @@ def _pieces(rows: Rows, notes: list[str]) -> Iterator[tuple[int, np.ndarray, Pie
     )
     sizes = rows.frames.sizes
     unread = 0
-    for at in range(min(SAMPLED, len(usable))):
-        position = int(usable[at * len(usable) // min(SAMPLED, len(usable))])
+    for position in spread(usable.tolist(), SAMPLED):
         width, height = sizes[crops.frame[position]] * crops.scale[position]
         left, top, side = crops.places[position].tolist()
         try:

@@ -12,13 +12,15 @@ import pyarrow.compute as pc
 
 from framekit.errors import FramekitError, printable
 from framekit.images.likeness import SIZE
-from framekit.images.overlay import covered
+from framekit.images.overlay import Box, covered
 from framekit.images.rules import FRAME_MEASURES, QUALITY
 from framekit.manifest import Manifest, ManifestError
 from framekit.manifest import open as open_manifest
 from framekit.manifest.reading import SHOTS, TEST, TRAIN, read_scenes
 from framekit.manifest.schema import FRAMES, PAIRS, SCENES, ShardInfo, SourceInfo
 from framekit.manifest.tables import open_table
+from framekit.options import ExtractOptions
+from framekit.validating import validated
 
 SIDES = (TRAIN, TEST)
 OF_FRAMES = [
@@ -124,6 +126,7 @@ class Rows:
 
     Attributes:
         manifest: The dataset, without shards that cannot be read.
+        options: What it was made with; the defaults where dataset.json says nonsense.
         sources: All that it has rows of, those of dataset.json first.
         scenes: `schema.SCENES`; empty where shots are not known.
         damaged: What cannot be read, and so is not counted, one line each.
@@ -131,6 +134,7 @@ class Rows:
     """
 
     manifest: Manifest
+    options: ExtractOptions
     sources: list[SourceInfo]
     frames: Frames
     crops: Crops
@@ -203,7 +207,16 @@ def _rows(manifest: Manifest, damaged: list[str]) -> Rows:
     except FramekitError as error:
         damaged.append(str(error))
         scenes = SCENES.empty_table()
-    return Rows(manifest, sources, of_frames, crops, scenes, damaged, notes)
+    return Rows(manifest, _options(manifest, notes), sources, of_frames, crops, scenes, damaged, notes)
+
+
+def _options(manifest: Manifest, notes: list[str]) -> ExtractOptions:
+    known = {name: its for name, its in manifest.info.options.items() if name in ExtractOptions.model_fields}
+    try:
+        return validated(ExtractOptions, known)
+    except FramekitError as error:
+        notes.append(f"dataset.json has options that are none, so commands here lack them: {error.what}")
+        return ExtractOptions()
 
 
 def _sources(manifest: Manifest, frames: pa.Table, pairs: pa.Table, notes: list[str]) -> list[SourceInfo]:
@@ -254,10 +267,10 @@ def _crops(sources: list[SourceInfo], pairs: pa.Table, frames: pa.Table, names: 
     sizes = np.column_stack([_floats(frames["width"]), _floats(frames["height"])])
     overlay = np.zeros(len(frame))
     for number, facts in enumerate(its.facts for its in sources):
-        box = facts.get("overlay")
-        if isinstance(box, list) and len(box) == 4:
+        box = _box(facts.get("overlay"))
+        if box is not None:
             of = np.flatnonzero((source == number) & (frame >= 0))
-            overlay[of] = covered(tuple(box), places[of], sizes[frame[of]] * scale[of, None])
+            overlay[of] = covered(box, places[of], sizes[frame[of]] * scale[of, None])
     return Crops(
         ids=pairs["pair_id"],
         frame=frame,
@@ -267,6 +280,16 @@ def _crops(sources: list[SourceInfo], pairs: pa.Table, frames: pa.Table, names: 
         scale=scale,
         measures=_measures(pairs, QUALITY) | ({"overlay": np.nan_to_num(overlay)} if len(frame) else {}),
     )
+
+
+def _box(stated: object) -> Box | None:
+    """An overlay as a film's facts state it, unless that is nonsense."""
+    if not isinstance(stated, list) or len(stated) != 4:
+        return None
+    if not all(isinstance(side, int | float) and 0 <= side <= 1 for side in stated):
+        return None
+    left, top, width, height = stated
+    return left, top, width, height
 
 
 def _sides(manifest: Manifest) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from framekit.audit.measures import spread
 from framekit.audit.rows import Frames, Rows
 from framekit.images.duplicates import components
 from framekit.manifest.groups import near_duplicates
@@ -85,11 +86,10 @@ def find_near_duplicates(rows: Rows) -> NearDuplicates:
     groups = near_duplicates(rows.manifest, frames.likes)
     largest = []
     for group in groups[:LARGEST_GROUPS]:
-        shown = [
-            group.others[at * len(group.others) // min(SHOWN_OTHERS, len(group.others))]
-            for at in range(min(SHOWN_OTHERS, len(group.others)))
+        others = [
+            Other(id_, _distance(frames, row_of[group.kept], row_of[id_]))
+            for id_ in spread(group.others, SHOWN_OTHERS)
         ]
-        others = [Other(id_, _distance(frames, row_of[group.kept], row_of[id_])) for id_ in shown]
         largest.append(Group(group.kept, len(group.others), others))
     compared = _compared(frames)
     labels = _linked([(frames, compared)])

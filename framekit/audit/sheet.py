@@ -123,9 +123,3 @@ def _place(rows: Rows, row: int) -> tuple[str, str]:
 def film_name(path: str) -> str:
     """A film's file name."""
     return PurePath(path).name or path
-
-
-def spread(values: np.ndarray, count: int) -> list[int]:
-    """At most `count` of them, evenly chosen."""
-    count = min(count, len(values))
-    return [int(values[at * len(values) // count]) for at in range(count)]

@@ -19,7 +19,8 @@ def place_beside(dataset: Path) -> Path:
     """Where the report of a dataset goes by default: beside it, and for a remote one here."""
     if is_remote(dataset):
         return Path(f"{dataset.name}-audit")
-    return dataset.with_name(f"{dataset.name}-audit") if dataset.name not in ("", "..") else Path("audit")
+    named = dataset if dataset.name not in ("", "..") else dataset.resolve()
+    return named.with_name(f"{named.name}-audit") if named.name else Path("dataset-audit")
 
 
 def check_place(out: Path, dataset: Path) -> None:

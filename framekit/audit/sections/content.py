@@ -10,9 +10,9 @@ import numpy as np
 from framekit.audit import commands, plots
 from framekit.audit.advice import TAGGER
 from framekit.audit.answers import content_share
-from framekit.audit.measures import Share
+from framekit.audit.measures import Share, spread
 from framekit.audit.plots import Plot
-from framekit.audit.sheet import SHOWN_SOURCES, Sheet, Shown, film_name, spread
+from framekit.audit.sheet import SHOWN_SOURCES, Sheet, Shown, film_name
 
 SHOWN_GROUPS, OF_A_GROUP = 12, 4
 SHADES = (0.0, 0.05, 0.15, 0.3, 0.5)
@@ -64,7 +64,8 @@ def _group(sheet: Sheet, name: str) -> Group:
     share = content_share(sheet.rows, name) or Share(0, 0)
     parts = [(name, share.part, "kept"), ("others", share.whole - share.part, "ground")]
     plot = sheet.drawn(plots.shares("content", f"Frames that show {name}", parts))
-    return Group(name, share, plot, sheet.frames(spread(np.flatnonzero(_shows(sheet, name)), OF_A_GROUP)))
+    showing = spread(np.flatnonzero(_shows(sheet, name)).tolist(), OF_A_GROUP)
+    return Group(name, share, plot, sheet.frames(showing))
 
 
 def _table(sheet: Sheet, names: list[str]) -> list[tuple[str, list[Cell]]]:

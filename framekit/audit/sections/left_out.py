@@ -9,9 +9,9 @@ import numpy as np
 
 from framekit.audit import commands, plots
 from framekit.audit.about import REASONS
-from framekit.audit.measures import Share
+from framekit.audit.measures import Share, spread
 from framekit.audit.sameness import DISTANCE
-from framekit.audit.sheet import Sheet, Shown, spread
+from framekit.audit.sheet import Sheet, Shown
 
 SHOWN_REASONS, OF_A_REASON = 10, 8
 SHOWN_TWINS = 6
@@ -57,7 +57,7 @@ def _reason(sheet: Sheet, name: str, count: int) -> Reason:
     rows = np.flatnonzero(~frames.kept & (frames.reasons == name))
     is_rule = any(sign in name for sign in "<>")
     means = REASONS.get(name, "a rule of --leave-out" if is_rule else "a person's word")
-    return Reason(name, count, means, sheet.frames(spread(rows, OF_A_REASON)))
+    return Reason(name, count, means, sheet.frames(spread(rows.tolist(), OF_A_REASON)))
 
 
 def duplicates(sheet: Sheet) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from framekit.audit.measures import spread
 from framekit.audit.pictures import Picture, middle
 from framekit.audit.resizing import Example, enlarged, piece_of
-from framekit.audit.sheet import Sheet, Shown, spread
+from framekit.audit.sheet import Sheet, Shown
 
 SHOWN_PAIRS = 12
 
@@ -63,7 +64,7 @@ def resizing(sheet: Sheet) -> dict[str, Any]:
     return {
         "resizing": found,
         "resized": [example for example in examples if example is not None],
-        "frame_height": sheet.rows.manifest.info.options.get("frame_height"),
+        "frame_height": sheet.rows.options.frame_height,
     }
 
 
@@ -94,6 +95,6 @@ def spread_over(source: np.ndarray, count: int) -> list[int]:
         source: (P,) int64, the source at each position.
         count: How many.
     """
-    chosen = spread(np.unique(source), count)
+    chosen = spread(np.unique(source).tolist(), count)
     each = -(-count // max(1, len(chosen)))
-    return [at for its in chosen for at in spread(np.flatnonzero(source == its), each)][:count]
+    return [at for its in chosen for at in spread(np.flatnonzero(source == its).tolist(), each)][:count]

@@ -93,10 +93,9 @@ def test_to_make_another_dataset_changes_what_is_named_alone(films, changes):
 
 def test_names_of_strangers_are_quoted():
     hostile = [f"{HOSTILE}.mkv", "a b'c.mkv", "-x.mkv", "$(reboot).mkv", "line\nbreak.mkv"]
-    info = SimpleNamespace(
-        sources=[SimpleNamespace(path=path) for path in hostile], options={"style": "a; b"}
-    )
-    rows = SimpleNamespace(manifest=SimpleNamespace(info=info), root="data set")
+    info = SimpleNamespace(sources=[SimpleNamespace(path=path) for path in hostile])
+    options = ExtractOptions(style="a; b")
+    rows = SimpleNamespace(manifest=SimpleNamespace(info=info), options=options, root="data set")
     words = shlex.split(commands.extract_again(rows))
     assert words[2:7] == [hostile[0], hostile[1], "./-x.mkv", hostile[3], "line\\nbreak.mkv"]
     assert words[7:] == ["--out", "data set", "--style", "a; b"]
@@ -104,8 +103,8 @@ def test_names_of_strangers_are_quoted():
 
 def test_of_many_sources_the_folders_are_named():
     sources = [SimpleNamespace(path=f"films/{number % 2}/{number}.mkv") for number in range(99)]
-    info = SimpleNamespace(sources=sources, options={})
-    rows = SimpleNamespace(manifest=SimpleNamespace(info=info), root="d")
+    manifest = SimpleNamespace(info=SimpleNamespace(sources=sources))
+    rows = SimpleNamespace(manifest=manifest, options=ExtractOptions(), root="d")
     assert commands.extract_again(rows) == "framekit extract films/0 films/1 --out d"
 
 

@@ -18,7 +18,7 @@ from framekit.audit.page import TITLES
 from framekit.audit.pictures import Pictures
 from framekit.audit.rows import read_rows
 from framekit.audit.rules import COUNTS, ISSUES, SHARES
-from framekit.audit.writing import write_report
+from framekit.audit.writing import place_beside, write_report
 from framekit.cli import main
 from framekit.manifest.reading import read_info
 from framekit.manifest.schema import SCHEMA_VERSION, DatasetInfo
@@ -223,6 +223,14 @@ def test_small_datasets_have_a_report(tmp_path, make, words):
     assert words in (tmp_path / "d-audit" / "index.html").read_text()
 
 
+def test_of_an_empty_dataset_one_thing_is_worth_doing(tmp_path):
+    (tmp_path / "d").mkdir()
+    figures = audit(empty(tmp_path / "d")).figures
+    assert [advice.what for advice in figures.advice] == ["Take pictures from films"]
+    write_info(tmp_path / "d", read_info(tmp_path / "d").model_copy(update={"finished": False}))
+    assert [its.what for its in audit(tmp_path / "d").figures.advice] == ["Finish the extraction"]
+
+
 def test_without_pairs_there_is_a_report_that_says_why(dataset):
     info = read_info(dataset)
     rows = [
@@ -303,6 +311,24 @@ def test_columns_of_an_older_framekit_are_not_measured(dataset):
     assert "noise" not in figures.measures
     assert figures.named["noisy"] is None
     assert figures.counts.content is None
+
+
+def test_papers_that_say_nonsense_are_a_note(dataset):
+    info = read_info(dataset)
+    info.options |= {"every": "often", "leave_out": 3, "frame_height": [1], "hash": {"a": 1}}
+    info.sources[0].facts |= {"seconds": "long", "overlay": ["a", 1, 2, 3]}
+    info.sources[1].facts |= {"seconds": 1e300, "overlay": [5, 5, -1, 1]}
+    write_info(dataset, info)
+    code, said, _ = run(dataset)
+    assert code == 0
+    assert "note: dataset.json has options that are none" in said
+
+
+def test_the_report_of_the_folder_one_is_in_goes_beside_it(dataset, monkeypatch):
+    monkeypatch.chdir(dataset)
+    assert place_beside(Path()) == dataset.with_name("dataset-audit")
+    assert place_beside(Path("..")) == dataset.parent.with_name(dataset.parent.name + "-audit")
+    assert place_beside(Path("d")) == Path("d-audit")
 
 
 def test_a_damaged_split_or_table_of_shots_is_one_line(dataset):

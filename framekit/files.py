@@ -43,8 +43,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".framekit-{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
+        _sync(temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -70,6 +69,11 @@ def remove_folder(folder: Path) -> None:
         folder.remove_below()
     else:
         shutil.rmtree(folder)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:

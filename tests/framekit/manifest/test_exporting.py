@@ -231,14 +231,17 @@ import framekit.files, framekit.manifest.layouts
 from framekit.manifest.exporting import ExportOptions, export
 
 syncs = 0
-def sync(path, really=framekit.files._sync):
-    global syncs
-    syncs += 1
-    if syncs == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    really(path)
+def counted(really):
+    def sync(path):
+        global syncs
+        syncs += 1
+        if syncs == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        really(path)
+    return sync
 
-framekit.files._sync = sync
+framekit.files._sync = counted(framekit.files._sync)
+framekit.files._sync_folder = counted(framekit.files._sync_folder)
 framekit.manifest.layouts.WRITERS = 1
 rows = {} if sys.argv[4] == "folders" else {"shard_rows": 3}
 export(Path(sys.argv[2]), Path(sys.argv[3]), ExportOptions(format=sys.argv[4], **rows))

@@ -120,12 +120,12 @@ class History:
         for part, values in line.items():
             if part not in ("step", "phase", "epoch"):
                 named = values if isinstance(values, Mapping) else {part: values}
+                series = self._series.setdefault(part, {})
                 for name, value in named.items():
-                    steps, found = self._series.setdefault(part, {}).setdefault(
-                        name, (array("q"), array("d"))
-                    )
-                    steps.append(step)
-                    found.append(value)
+                    steps, found = series.setdefault(name, (array("q"), array("d")))
+                    if value is not None:  # an infinite one
+                        steps.append(step)
+                        found.append(value)
 
     def of(self, part: str) -> dict[str, np.ndarray]:
         """(N, 2) steps and values by name, of a part of the lines."""

@@ -179,9 +179,13 @@ def _nowhere(options: TrainOptions) -> Any:
     kind = SHORT.get(options.precision)
     autocast: Callable[[], Any] = nullcontext if kind is None else lambda: _Shortened(kind)
     precision = SimpleNamespace(precision="32-true")  # no scaler: it waits for values
-    strategy = SimpleNamespace(precision=precision)
     return SimpleNamespace(
-        device=META, world_size=1, global_rank=0, local_rank=0, autocast=autocast, strategy=strategy
+        device=META,
+        world_size=1,
+        global_rank=0,
+        all_gather=lambda tensor: tensor,
+        autocast=autocast,
+        strategy=SimpleNamespace(precision=precision),
     )
 
 

@@ -40,6 +40,8 @@ DENSE, DENSER = 24, 4
 """Every so many frames, where a dataset was sampled in another way; and how many times as many, at most."""
 THINGS = 3
 """That are advised, at most."""
+MOST = 0.5
+"""Share beyond which nobody wants to leave it out."""
 TAGGER = "SmilingWolf/wd-vit-tagger-v3"
 NAMED_FRAMES = 12
 """Frames that a command names."""
@@ -222,10 +224,14 @@ def _leave_out(known: Known, check: Check) -> Advice:
     """Of pictures that have an issue."""
     rule = ISSUES[check.name]
     origin = _mostly_from(known.rows, parse_rule(rule))
+    share, heavy = _share(known, check), 60 if check.name == "lineless" else 30
+    if share > MOST:
+        why = f"{check.shown}: {check.why}. To leave them out would leave little: look for better sources."
+        review = commands.command("framekit", "review", known.rows.root, "--open")
+        return Advice(f"Look at {check.what}", why, review, heavy * share / 4)
     why = f"{check.shown}{origin}: {check.why}. No film is needed for it."
-    heavy = 60 if check.name == "lineless" else 30
     command = commands.dedup(known.rows, leave_out=rule)
-    return Advice(f"Leave out {check.what}", why, command, heavy * _share(known, check))
+    return Advice(f"Leave out {check.what}", why, command, heavy * share)
 
 
 def _mostly_from(rows: Rows, rule: Rule) -> str:

@@ -15,8 +15,10 @@ import cartoongan.cli
 import framekit.cli
 import framekit.manifest
 from framekit.audit import commands
+from framekit.audit.advice import verdict
 from framekit.audit.auditing import audit
 from framekit.audit.rows import read_rows
+from framekit.audit.rules import ISSUES
 from framekit.extraction.extract import extract
 from framekit.manifest.reading import read_info
 from framekit.manifest.writing import write_info
@@ -149,6 +151,14 @@ def test_photos_are_asked_for_pictures_and_not_for_films(tmp_path):
     assert figures.counts.groups == {"cats": 6, "people": 6}
 
 
+def test_nobody_is_told_to_leave_out_most_of_it(films, monkeypatch):
+    monkeypatch.setattr("framekit.audit.advice.THINGS", 99)
+    monkeypatch.setitem(ISSUES, "blurred", "sharpness>0")
+    told = next(its for its in audit(films).figures.advice if "blurred" in its.what)
+    assert told.what == "Look at blurred frames"
+    assert parsed(told.command)[0] == "review"
+
+
 def test_frames_that_two_datasets_share_are_named_to_be_dropped(films, tmp_path):
     photos = shutil.copytree(films, tmp_path / "photos")
     figures = audit(films, photos=photos).figures
@@ -158,12 +168,10 @@ def test_frames_that_two_datasets_share_are_named_to_be_dropped(films, tmp_path)
     assert not framekit.manifest.open(photos).unknown(values["items"])
 
 
-def test_a_dataset_without_fault_is_ready(audited, monkeypatch):
-    from framekit.audit import advice
-
+def test_a_dataset_without_fault_is_ready(audited):
     known = SimpleNamespace(rows=audited.rows, counts=audited.figures.counts, sources=audited.figures.sources)
     fine = [replace(check, holds=False) for check in audited.figures.checks]
-    assert advice.verdict(known, fine).state == "ready"
+    assert verdict(known, fine).state == "ready"
 
 
 def test_a_small_dataset_of_one_film_is_told_to_grow(films):

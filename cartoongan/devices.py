@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ def make_fabric(options: TrainOptions) -> Fabric:
     processes = process_count(options)
     here = int(os.environ["LOCAL_WORLD_SIZE"]) if started_by_torchrun() else processes
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the plan has said it already
+    warnings.filterwarnings("ignore", message=".*all_gather is deprecated", module="lightning_fabric")
     # Named, so that no other cluster's variables are taken for this run's.
     environment = TorchElasticEnvironment() if started_by_torchrun() else LightningEnvironment()
     return Fabric(

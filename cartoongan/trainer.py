@@ -121,8 +121,9 @@ def _check_digests(todo: Plan, digests: dict[str, str], fabric: Fabric) -> None:
     if fabric.world_size == 1:
         return
     state = hashlib.sha256(repr((todo.start_step, sorted(digests.items()))).encode()).digest()
-    here = torch.tensor(int.from_bytes(state[:6]), dtype=torch.float64, device=fabric.device)
-    if fabric.all_reduce(here, reduce_op="sum") != here * fabric.world_size:
+    here = int.from_bytes(state[:4])
+    total = fabric.all_reduce(torch.tensor(here, device=fabric.device), reduce_op="sum")
+    if total != here * fabric.world_size:
         advice = "all of them need the same datasets, weights and run folder, on a disk that they share"
         raise CommandError("the processes would not train the same run", where=todo.run, advice=advice)
 

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -217,63 +215,6 @@ def test_the_same_run_gives_the_same_bytes_wherever_and_however_it_runs(
     summary = train(cartoons, photos, tmp_path / "elsewhere", options)
     assert summary.checkpoint.read_bytes() == finished.checkpoint.read_bytes()
     assert summary.generator.read_bytes() == finished.generator.read_bytes()
-
-
-SCRIPT = """
-import itertools, os, signal, subprocess, sys
-from cartoongan.steps import Training
-
-steps, real = itertools.count(1), Training.step
-
-def step(self, batch, number):
-    if next(steps) == 3:
-        {what}
-    return real(self, batch, number)
-
-Training.step = step
-from cartoongan.cli import main
-main(sys.argv[1:])
-"""
-
-
-def flags(options: TrainOptions) -> list[str]:
-    """What differs from the paper, as a command line takes it."""
-    plain = TrainOptions()
-    given = {name: value for name, value in options if value != getattr(plain, name)}
-    return [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
-
-
-def in_a_group(
-    what: str, run: Path, cartoons: Path, photos: Path, small: TrainOptions
-) -> subprocess.CompletedProcess[str]:
-    """Train with workers in a process group, with `what` in step 3. Returns when all processes are gone:
-    each of them holds the pipe of standard output."""
-    command = [sys.executable, "-c", SCRIPT.format(what=what), "train", "--out", str(run)]
-    command += ["--cartoons", str(cartoons), "--photos", str(photos), "--device", "cpu"]
-    command += flags(small.model_copy(update={"workers": 3}))
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, start_new_session=True, timeout=120
-    )
-
-
-@pytest.mark.parametrize("kind", ["TERM", "INT"])
-def test_a_stop_of_the_whole_group_is_a_stop(
-    kind: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
-) -> None:
-    what = f"subprocess.run(['kill', '-{kind}', '--', f'-{{os.getpgrp()}}'])"
-    done = in_a_group(what, tmp_path / "run", cartoons, photos, small)
-    assert done.returncode == 130, done.stderr
-    assert "--resume" in done.stderr and "Error" not in done.stderr
-    assert checkpoints.latest(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "step-000003.pt"
-
-
-@pytest.mark.parametrize(
-    "what", ["os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError", "raise KeyboardInterrupt"]
-)
-def test_no_worker_outlives_the_trainer(
-    what: str, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
-) -> None:
-    assert in_a_group(what, tmp_path / "run", cartoons, photos, small).returncode in (-9, 1, 130)
 
 
 def test_more_steps_may_be_asked_for(

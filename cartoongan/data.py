@@ -31,6 +31,8 @@ from framekit.manifest import WINDOW, Manifest, Pair, PairReader, Shuffle
 
 PHOTOS, CARTOONS = 0, 1
 """Domains, as seeds know them."""
+LOOKED_AT = 16
+"""Samples that are looked at before a run begins."""
 
 
 def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> None:
@@ -55,13 +57,29 @@ def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> N
                 where=manifest.root,
                 advice="use a smaller --crop-size, or extract larger crops",
             )
-    if not cartoons.has_smoothed:
+    if not cartoons.has_smoothed or not all(_smoothed_are_there(cartoons)):
         advice = "extract them again without --no-smooth"
         raise FramekitError(
-            "cartoons need their edge-smoothed half, and this dataset has none",
+            "cartoons need their edge-smoothed half, and this dataset has none, or not everywhere",
             where=cartoons.root,
             advice=advice,
         )
+
+
+def _smoothed_are_there(cartoons: Manifest) -> Iterator[bool]:
+    """Whether samples here and there have their smoothed half, whatever dataset.json says.
+
+    All of them are seen to as they are read; but that is after the init phase, and late for a column that
+    isn't there.
+    """
+    reader = cartoons.reader()
+    for place in _spread(len(reader), LOOKED_AT):
+        yield reader.encoded(place)[1] is not None
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """At most `count` places, spread evenly over `length`."""
+    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()
 
 
 class Samples:
@@ -259,8 +277,7 @@ def _ahead(batches: Iterator[dict[str, Tensor]], device: torch.device) -> Iterat
 def centres(manifest: Manifest, *, count: int, crop_size: int) -> Tensor:
     """Centres of at most `count` samples, spread evenly over the dataset: (N, 3, P, P) uint8 RGB."""
     reader = manifest.reader(smoothed=False)
-    places = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)
-    pictures = [_centre(reader[int(place)], crop_size) for place in places]
+    pictures = [_centre(reader[place], crop_size) for place in _spread(len(reader), count)]
     return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
 
 

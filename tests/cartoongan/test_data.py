@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -185,6 +186,20 @@ def test_halves_of_different_sizes_are_refused(photos: Path, small: TrainOptions
     source = batches(odd, photos, small, init_steps=0)
     with pytest.raises(FramekitError, match="drawn:0#0: its edge-smoothed half has another size"):
         next(source.of(range(1)))
+
+
+@pytest.mark.parametrize("halves", ["none", "some", "no column"])
+def test_halves_that_are_missing_are_seen_before_a_run(
+    halves: str, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    """Though dataset.json says that they are there."""
+    given = {"none": [None, None], "some": [drawing(0), None], "no column": [drawing(0), drawing(1)]}[halves]
+    odd = write_dataset(tmp_path, [drawing(0), drawing(1)], smooth=True, halves=given)
+    if halves == "no column":
+        (path,) = odd.glob("pairs/*.parquet")
+        pq.write_table(pq.read_table(path).drop_columns(["smoothed"]), path)
+    with pytest.raises(FramekitError, match="cartoons need their edge-smoothed half"):
+        check_data(framekit.manifest.open(odd), framekit.manifest.open(photos), small)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -23,6 +23,7 @@ from cartoongan.trainer import RunSummary, plan, train
 from framekit.errors import CommandError, FramekitError
 from tests.cartoongan.datasets import drawing, write_dataset
 from tests.cartoongan.test_checkpoints import same
+from tests.cartoongan.test_steps import build
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
@@ -333,6 +334,63 @@ def test_an_epoch_is_a_pass_over_the_photos(
     found = todo.phases.steps_per_epoch, todo.phases.init_steps, todo.total_steps
     assert found == (4, 12, 20)  # 7 photos, 2 a step
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_well_to_know_is_said(
+    cartoons: Path, photos: Path, small: TrainOptions, finished: RunSummary, tmp_path: Path
+) -> None:
+    assert plan(cartoons, photos, tmp_path / "run", small).notes == ()
+    changes = {"batch_size": 6, "crop_size": 40, "scale_jitter": 0.5}
+    few, jitter = plan(cartoons, photos, tmp_path / "run", small.model_copy(update=changes)).notes
+    assert few == "5 cartoons are fewer than a batch of 6: some come twice in a step"
+    assert "--scale-jitter does nothing" in jitter
+    changed = small.model_copy(update={"precision": "bf16"})
+    (note,) = plan(cartoons, photos, finished.run, changed, resume=True).notes
+    assert "precision fp32 → bf16" in note and "not bit for bit" in note
+
+
+def test_a_damaged_checkpoint_is_told_and_can_be_moved_away(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    newest = run / "checkpoints" / "step-000006.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(FramekitError, match=r"step-000006\.pt: cannot be read .*move it away"):
+        plan(cartoons, photos, run, small, resume=True)
+    newest.rename(tmp_path / "damaged.pt")
+    assert plan(cartoons, photos, run, small, resume=True).start_step == 4
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    """Though its options say otherwise."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    newest = run / "checkpoints" / "step-000006.pt"
+    content = torch.load(newest, weights_only=True)
+    other = build(small.model_copy(update={"base_channels": 8, "max_steps": 7}))
+    torch.save(content | {"states": other.states()}, newest)
+    with pytest.raises(FramekitError, match="belongs to other networks"):
+        train(cartoons, photos, run, small.model_copy(update={"max_steps": 7}), resume=True)
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    options = small.model_copy(
+        update={"checkpoint_every": 1, "keep_last": 1, "init_steps": 1, "max_steps": 8}
+    )
+    summary = train(cartoons, photos, tmp_path / "run", options)
+    assert summary
+    scores = {line["step"]: sum(line["score"].values()) for line in log_of(summary.run) if "score" in line}
+    best = min(scores, key=lambda step: (scores[step], step))
+    assert list(scores) == list(range(2, 9))  # in the init phase there is nothing to score
+    kept = {path.name for path in (summary.run / "checkpoints").iterdir()}
+    assert kept == {f"step-00000{best}.pt", "step-000008.pt"}
+    assert summary.best == summary.run / "checkpoints" / f"step-00000{best}.pt"
+    assert sum(summary.score.values()) == scores[best]
 
 
 def test_nothing_to_train_is_refused(

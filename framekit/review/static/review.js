@@ -64,7 +64,8 @@ async function load(wanted) {
   const mine = (loading = new AbortController());
   byId("app").setAttribute("aria-busy", "true");
   try {
-    const shown = await view(filters, mine.signal);
+    // Tiles come with what the dataset is: a key pressed at the first of them finds all that it needs.
+    const [shown] = await Promise.all([view(filters, mine.signal), dataset ?? recognise()]);
     if (loading !== mine) return;
     stale = false;
     seen = Math.min(seen, shown.version);
@@ -275,7 +276,7 @@ function minded(rows) {
 
 async function recount() {
   try {
-    describe(await get("api/dataset"));
+    await recognise();
   } catch (error) {
     if (!(error instanceof Gone)) console.warn(error.message);
   }
@@ -313,6 +314,10 @@ function heard(change) {
 }
 
 // What the page says
+
+async function recognise() {
+  describe(await get("api/dataset"));
+}
 
 function describe(said) {
   dataset = said;
@@ -608,16 +613,8 @@ function listen() {
 async function start() {
   likings();
   listen();
-  const viewed = arrive();
-  try {
-    describe(await get("api/dataset"));
-  } catch (error) {
-    if (server.gone) return banners();
-    return alarm(error.message);
-  }
-  await viewed;
-  version = Math.min(dataset.version, seen);
-  arrive();
+  await arrive();
+  version = dataset ? Math.min(dataset.version, seen) : 0;
   grid.layout();
   grid.refresh();
   if (!large.isOpen) grid.box.focus({ preventScroll: true });

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ import torch
 import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.data import check_data
-from cartoongan.devices import Computing, resolved
-from cartoongan.features import check_features, load_features
+from cartoongan.devices import Computing, memory_errors, resolved
+from cartoongan.features import VGGFeatures, check_features, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
 from cartoongan.options import TrainOptions
 from cartoongan.schedules import Phases
@@ -85,16 +87,19 @@ class Plan:
         ]
 
     def needs(self) -> list[str]:
-        """Memory and time in words: counts a step and, where it takes seconds, does one; loads weights.
+        """Memory and time in words: counts a step and, where it takes seconds, does one.
 
         Raises:
-            MemoryError: A step does not fit into memory.
+            FramekitError: A step does not fit into memory.
         """
         from cartoongan.estimate import needs_of, speed_of
 
-        processes, features = self.computing.processes, load_features(self.options)
+        processes = self.computing.processes
+        # VGG19's own weights cost as much as any, and may not be here yet.
+        features = load_features(self.options) if self.options.features else VGGFeatures(None)
         needs = needs_of(self.options, features, processes=processes)
-        speed = speed_of(self.options, features, needs, processes=processes)
+        with memory_told(self):
+            speed = speed_of(self.options, features, needs, processes=processes)
         init, main = self.steps
         seconds = init * speed.init_seconds + main * speed.main_seconds
         each = " on each device" if processes > 1 else ""
@@ -140,6 +145,30 @@ def plan(
     found = todo(newest, start_step, begun_with, notes)
     _check_same_run(found, before)
     return found
+
+
+@contextmanager
+def memory_told(todo: Plan) -> Iterator[None]:
+    """Where memory does not suffice, raise FramekitError that says what to lower."""
+    options = todo.options
+    share = options.batch_size // todo.computing.processes
+    try:
+        with memory_errors(f"batches of {share} at {options.crop_size} pixels on {options.device}"):
+            yield
+    except MemoryError as error:
+        lighter = [
+            *(["--activation-checkpointing"] if not options.activation_checkpointing else []),
+            *(["--precision bf16"] if options.precision == "fp32" else []),
+        ]
+        smaller = [
+            *([f"--accumulate {2 * options.accumulate}"] if 2 * options.accumulate <= share else []),
+            *(["a smaller --batch-size"] if share > 1 else []),
+            "a smaller --crop-size",
+        ]
+        advice = f"begin in another --out with {' or '.join(smaller)}"
+        if lighter:
+            advice = f"try {' and '.join(lighter)}, which --resume allows too; or {advice}"
+        raise FramekitError(f"out of memory: {error}", where=todo.run, advice=advice) from error
 
 
 def _loaded(newest: Path) -> checkpoints.Checkpoint:

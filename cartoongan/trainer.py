@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,10 @@ import torch
 
 from cartoongan import checkpoints
 from cartoongan.data import Batches, first_photos, stream
-from cartoongan.devices import make_fabric, memory_errors, started_by_torchrun
+from cartoongan.devices import make_fabric, started_by_torchrun
 from cartoongan.features import Features, load_features
 from cartoongan.options import TrainOptions
-from cartoongan.planning import Plan, plan
+from cartoongan.planning import Plan, memory_told, plan
 from cartoongan.processes import in_processes, stop_request
 from cartoongan.recording import Recorder, RunSummary
 from cartoongan.steps import Losses, Training
@@ -72,7 +72,7 @@ def carry_out(todo: Plan) -> RunSummary | None:
 
 def _carry_out_here(todo: Plan) -> RunSummary | None:
     """What each process does."""
-    with _memory_told(todo):
+    with memory_told(todo):
         return _carried_out(todo)
 
 
@@ -163,27 +163,3 @@ def _not_finite(todo: Plan, step: int, wrong: list[str]) -> FramekitError:
         where=todo.run,
         advice=f"begin again in another --out with {', or '.join(tries)}; {stays}",
     )
-
-
-@contextmanager
-def _memory_told(todo: Plan) -> Iterator[None]:
-    """Where memory does not suffice, say what to lower."""
-    options = todo.options
-    share = options.batch_size // todo.computing.processes
-    try:
-        with memory_errors(f"batches of {share} at {options.crop_size} pixels on {options.device}"):
-            yield
-    except MemoryError as error:
-        lighter = [
-            *(["--activation-checkpointing"] if not options.activation_checkpointing else []),
-            *(["--precision bf16"] if options.precision == "fp32" else []),
-        ]
-        smaller = [
-            *([f"--accumulate {2 * options.accumulate}"] if 2 * options.accumulate <= share else []),
-            *(["a smaller --batch-size"] if share > 1 else []),
-            "a smaller --crop-size",
-        ]
-        advice = f"begin in another --out with {' or '.join(smaller)}"
-        if lighter:
-            advice = f"try {' and '.join(lighter)}, which --resume allows too; or {advice}"
-        raise FramekitError(f"out of memory: {error}", where=todo.run, advice=advice) from error

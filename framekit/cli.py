@@ -85,6 +85,10 @@ def extract(
     framekit extract ~/episodes --out dataset --scenes --skip 0-1:30 --skip -2:00-end
     framekit extract ~/photos --out photos --no-smooth --crops-per-frame 2
     """
+    from framekit.extraction.workers import prepare
+
+    if not dry_run:
+        prepare(out, workers=how["workers"], executor=how["executor"], ray_address=how["ray_address"])
     from framekit.extraction.extract import extract as run
     from framekit.extraction.opening import check_out
 

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError, printable
 from framekit.extraction.at_hand import film_among, places_of
-from framekit.extraction.executors import MOST_THREADS, default_workers
+from framekit.extraction.executors import MOST_THREADS
 from framekit.extraction.segment import scaled
+from framekit.extraction.workers import default_workers
 from framekit.images.crops import crop_generator, random_crops
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import decode, encode

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
+import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from multiprocessing.process import BaseProcess
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from framekit.errors import CommandError, FramekitError
 from framekit.extraction.plan import LookOver, Segment, Unit, cut_up
 from framekit.extraction.spent import Spent
+from framekit.extraction.workers import context, default_workers, end
 from framekit.options import ExtractOptions
 from framekit.sources.decoding import Approach
 from framekit.terminal.commands import say
@@ -95,14 +94,17 @@ def run_units(waiting: deque[Unit], job: Job, *, workers: int, on_frames: OnFram
             a film's decoder has as many threads: never both.
         on_frames: For progress.
     """
-    while waiting:
-        if workers > 1 and len(waiting) > 1:
-            yield from _in_a_pool(waiting, job.do, workers, on_frames)
-        else:
-            threads = min(workers, MOST_THREADS)
-            with _opencv_on(threads):
-                outcome = _in_this_process(waiting.popleft(), partial(job.do, threads=threads), on_frames)
-            yield outcome
+    try:
+        while waiting:
+            if workers > 1 and len(waiting) > 1:
+                yield from _in_a_pool(waiting, job.do, workers, on_frames)
+            else:
+                threads = min(workers, MOST_THREADS)
+                with _opencv_on(threads):
+                    outcome = _in_this_process(waiting.popleft(), partial(job.do, threads=threads), on_frames)
+                yield outcome
+    finally:
+        end()
 
 
 def executor_of(name: str | None, *, workers: int | None, ray_address: str | None) -> Executor:
@@ -127,11 +129,6 @@ def executor_of(name: str | None, *, workers: int | None, ray_address: str | Non
 
     workers = workers or (None if ray_address else default_workers())
     return partial(run_on_ray, workers=workers, address=ray_address)
-
-
-def default_workers() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_this_process(unit: Unit, work: Work, on_frames: OnFrames) -> Outcome:
@@ -182,56 +179,128 @@ class _Watch:
 
 
 def _in_a_pool(waiting: deque[Unit], work: Work, workers: int, on_frames: OnFrames) -> Iterator[Outcome]:
-    while waiting:
-        suspects = yield from _one_pool(waiting, work, workers, on_frames)
-        # A worker died over one of these: alone, each shows whether it was the one.
-        for unit in suspects:
-            if (yield from _one_pool(deque([unit]), work, 1, on_frames)):
-                yield Outcome(unit, None, worker_died(unit))
+    """Take units off `waiting` and do them, until none is left.
 
-
-def _one_pool(
-    waiting: deque[Unit], work: Work, workers: int, on_frames: OnFrames
-) -> Generator[Outcome, None, list[Unit]]:
-    """Take units off `waiting` and do them, until none is left or a worker dies.
-
-    A unit that is silent for too long is given up, and its worker made to die.
-
-    Returns:
-        The units that were under way when a worker died.
+    A unit that is silent for too long is given up, and its worker killed. One over which a worker dies is
+    done again when all others are: alone, it shows whether it was the cause.
     """
-    context = multiprocessing.get_context("spawn")
-    reports: Any = context.Queue()
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(reports,))
-    running: dict[Future[list[Segment] | Spent], Unit] = {}
-    heard: dict[str, float] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                unit = waiting.popleft()
-                heard[unit.name] = time.monotonic()
-                running[pool.submit(_work, work, unit)] = unit
-            done, _ = wait(running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
-            _pass_on(reports, {unit.name: unit for unit in running.values()}, on_frames, heard)
-            silent = [f for f, unit in running.items() if time.monotonic() - heard[unit.name] > PATIENCE]
-            if silent and not done:
-                _kill(set(multiprocessing.active_children()) - others)
-                yield from [Outcome(unit, None, given_up(unit)) for unit in map(running.pop, silent)]
-                return list(running.values())
-            for future in done:
-                if isinstance(future.exception(), BrokenProcessPool):
-                    return list(running.values())
-                yield _outcome(running.pop(future), future)
-        return []
-    except BrokenProcessPool:  # while one was handed over
-        return [*running.values(), unit]
-    except BaseException:
-        # Shards under way are begun anew another time: nobody has to wait for them.
-        _kill(set(multiprocessing.active_children()) - others)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    suspects: deque[Unit] = deque()
+    deaths: set[str] = set()
+    with _Pool(work) as pool:
+        while waiting or suspects or pool.busy:
+            while waiting and len(pool.busy) < workers:
+                pool.begin(waiting.popleft())
+            if suspects and not pool.busy:
+                pool.begin(suspects.popleft())
+            for unit, said in pool.heard():
+                if isinstance(said, int):
+                    on_frames(unit, said)
+                elif said is not None:
+                    yield Outcome(unit, *said)
+                elif unit.name in deaths:
+                    yield Outcome(unit, None, worker_died(unit))
+                else:
+                    deaths.add(unit.name)
+                    suspects.append(unit)
+            for unit in pool.silent():
+                yield Outcome(unit, None, given_up(unit))
+
+
+Said = int | tuple[list[Segment] | Spent | None, Exception | None] | None
+"""By a worker: how many pictures of its unit are gone through, how it ended, or nothing any more: it died."""
+
+
+class _Worker:
+    """A process that does one unit at a time. It is told and heard over a pipe of its own, so that nothing of
+    it, if it dies in the middle of a word, is in the way of others.
+
+    Attributes:
+        pipe: To it.
+        unit: What it does; None while it waits.
+        heard: When it last gave a sign of life; None until it has begun.
+    """
+
+    def __init__(self, work: Work) -> None:
+        started: Any = context()
+        self.pipe, theirs = started.Pipe()
+        self._process = started.Process(target=_serve, args=(work, theirs), daemon=True)
+        self._process.start()
+        theirs.close()  # now its process alone holds that end, and its death ends what can be read here
+        self.unit: Unit | None = None
+        self.heard: float | None = None
+
+    def begin(self, unit: Unit) -> None:
+        self.unit, self.heard = unit, None
+        with suppress(OSError):  # it has died, which is heard
+            self.pipe.send(unit)
+
+    def listen(self) -> Said:
+        """What it says, once there is something."""
+        try:
+            said: Said = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        self.heard = time.monotonic()
+        return said
+
+    def end(self) -> None:
+        """Shards under way are begun anew another time: nobody has to wait for them."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+class _Pool:
+    """Workers, as many as are needed. As a context it ends them."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._workers = work, list[_Worker]()
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    @property
+    def busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.unit is not None]
+
+    def begin(self, unit: Unit) -> None:
+        """Have a unit done by a worker that waits, or by a new one."""
+        idle = next((worker for worker in self._workers if worker.unit is None), None)
+        if idle is None:
+            idle = _Worker(self._work)
+            self._workers.append(idle)
+        idle.begin(unit)
+
+    def heard(self) -> Iterator[tuple[Unit, Said]]:
+        """What workers say within a short while, each with its unit."""
+        busy = self.busy
+        there = connection.wait([worker.pipe for worker in busy], SECONDS_BETWEEN_LOOKS)
+        for worker in busy:
+            if worker.pipe not in there or worker.unit is None:
+                continue
+            unit, said = worker.unit, worker.listen()
+            if said is None:
+                self._dismiss(worker)
+            elif not isinstance(said, int):
+                worker.unit = None
+            yield unit, said
+
+    def silent(self) -> Iterator[Unit]:
+        """Units whose workers have been silent for too long; these are no more."""
+        for worker in self.busy:
+            if worker.unit is None or worker.heard is None:
+                continue
+            if time.monotonic() - worker.heard > PATIENCE:
+                self._dismiss(worker)
+                yield worker.unit
+
+    def _dismiss(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.end()
 
 
 def worker_died(unit: Unit) -> FramekitError:
@@ -246,37 +315,8 @@ def given_up(unit: Unit) -> FramekitError:
     return FramekitError(what, where=unit.source.path, advice="leave it out")
 
 
-def _kill(workers: Iterable[BaseProcess]) -> None:
-    for worker in workers:
-        worker.kill()
-
-
-def _outcome(unit: Unit, future: Future[list[Segment] | Spent]) -> Outcome:
-    error = future.exception()
-    if error is None:
-        return Outcome(unit, future.result(), None)
-    if not isinstance(error, Exception):
-        raise error
-    return Outcome(unit, None, error)
-
-
-def _pass_on(reports: Any, by_name: dict[str, Unit], on_frames: OnFrames, heard: dict[str, float]) -> None:
-    while True:
-        try:
-            name, frames = reports.get_nowait()
-        except queue.Empty:
-            return
-        heard[name] = time.monotonic()
-        if name in by_name:
-            on_frames(by_name[name], frames)
-
-
-_reports: Any = None
-
-
-def _start_worker(reports: Any) -> None:
-    global _reports  # noqa: PLW0603 - a queue reaches a spawned worker through its initializer only
-    _reports = reports
+def _serve(work: Work, pipe: Any) -> None:
+    """What a worker does: units, one after the other, until its pipe ends."""
     import signal
 
     import cv2
@@ -284,6 +324,16 @@ def _start_worker(reports: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+    with suppress(EOFError, OSError):
+        while True:
+            unit = pipe.recv()
+            pipe.send(0)
+            ended: Said
+            try:
+                ended = work(unit, seldom(lambda frames: pipe.send(int(frames)))), None
+            except Exception as error:
+                ended = None, fit_to_travel(error)
+            pipe.send(ended)
 
 
 def _end_with_parent() -> None:
@@ -294,8 +344,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(work: Work, unit: Unit) -> list[Segment] | Spent:
-    return work(unit, seldom(lambda frames: _reports.put((unit.name, frames))))
+def fit_to_travel(error: Exception) -> Exception:
+    """The error, or what it says where it cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return FramekitError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def seldom(tell: Callable[[int], None]) -> Callable[[int], None]:

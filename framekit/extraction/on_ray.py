@@ -6,7 +6,6 @@ import io
 import itertools
 import logging
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -375,7 +374,7 @@ def _work(
         cv2.setNumThreads(1)
         return job.do(unit, executors.seldom(tell))
     except Exception as error:
-        return error if _can_travel(error) else FramekitError(f"{type(error).__name__}: {error}")
+        return executors.fit_to_travel(error)
 
 
 def _check_node(root: Path, here: dict[str, str]) -> None:
@@ -411,11 +410,3 @@ def versions() -> dict[str, str]:
 
     modules = (av, cv2, imagehash, numpy, PIL, pyarrow, scipy)
     return {"framekit": __version__} | {each.__name__: each.__version__ for each in modules}
-
-
-def _can_travel(error: Exception) -> bool:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return False
-    return True

@@ -21,10 +21,11 @@ from framekit.errors import CommandError, FramekitError, reason_of
 from framekit.images.encoding import decode
 from framekit.manifest.decisions import Dropped, dropped
 from framekit.manifest.loading import WINDOW, PairStream, Share
+from framekit.manifest.places import PicturePlaces
 from framekit.manifest.schema import FRAMES, PAIRS, SCENES, SCHEMA_VERSION, SPLITS, DatasetInfo, source_of
 from framekit.manifest.tables import open_table, read_table
 from framekit.manifest.thumbnails import Thumbnails
-from framekit.storage.paths import path_of
+from framekit.storage.paths import is_remote, path_of
 from framekit.validating import validated
 
 _VERIFY = "see what else is damaged with: framekit verify"
@@ -336,7 +337,7 @@ class Manifest:
     def pair(self, pair_id: str) -> Pair:
         """The kept pair of this id.
 
-        The first call reads all ids; from then on one row group is read, unless it is among the last ones.
+        The first call reads all ids; from then on little more than the pair itself is read.
 
         Raises:
             ManifestError: There is none in this view, or decisions leave it out.
@@ -344,7 +345,7 @@ class Manifest:
         if pair_id not in self._positions:
             advice = "see what was left out, and why: framekit audit"
             raise ManifestError(f"no pair {pair_id!r} here", where=self.root, advice=advice)
-        return self._reader[self._positions[pair_id]]
+        return self._reader.alone(self._positions[pair_id])
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -486,9 +487,11 @@ class PairReader(Sequence[Pair]):
         self._paths = list(rows)
         self._rows = np.concatenate([*rows.values(), np.empty(0, np.int64)]).astype(np.int64)
         self._ends = np.cumsum([len(its) for its in rows.values()], dtype=np.int64)
-        self._columns = ["pair_id", "group", "image.bytes", *(["smoothed.bytes"] if smoothed else [])]
+        self._pictures = ["image", *(["smoothed"] if smoothed else [])]
+        self._columns = ["pair_id", "group", *(f"{name}.bytes" for name in self._pictures)]
         self._files: OrderedDict[str, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], _RowGroup] = OrderedDict()
+        self._places: dict[Path, PicturePlaces] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -504,6 +507,28 @@ class PairReader(Sequence[Pair]):
         starts = self._file(shard)[1]
         group = int(np.searchsorted(starts, row, side="right")) - 1
         return self._pair(self._cached(shard, group), row - int(starts[group]))
+
+    def alone(self, position: int) -> Pair:
+        """The pair at `position`, where its neighbours are not wanted: they are not read, if that can be."""
+        shard, row = self._located(range(len(self))[position])
+        file, starts = self._file(shard)
+        group = int(np.searchsorted(starts, row, side="right")) - 1
+        path = self._root / self._paths[shard]
+        if (shard, group) in self._groups or is_remote(path):
+            return self[position]
+        rows = range(int(starts[group]), int([*starts, file.metadata.num_rows][group + 1]))
+        if path not in self._places:
+            self._places[path] = PicturePlaces(file.metadata, self._pictures)
+        try:
+            pictures = self._places[path].read(path, group, rows, row)
+        except OSError as error:
+            raise _damaged(path, error) from error
+        if pictures is None:
+            return self[position]
+        names = self._read(shard, group, ["pair_id", "group"]).slice(row - rows.start, 1)
+        image, smoothed = (*pictures, None)[:2]
+        pair = _RowGroup(names["pair_id"].to_pylist(), names["group"].to_pylist(), [image], [smoothed])
+        return self._pair(pair, 0)
 
     def encoded(self, position: int) -> tuple[bytes | None, bytes | None]:
         """The crop at `position` and its smoothed half as they are stored: PNG, JPEG or WebP."""
@@ -543,7 +568,7 @@ class PairReader(Sequence[Pair]):
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files stay in their process.
-        return {**self.__dict__, "_files": OrderedDict(), "_groups": OrderedDict()}
+        return {**self.__dict__, "_files": OrderedDict(), "_groups": OrderedDict(), "_places": {}}
 
     @cached_property
     def _group_ends(self) -> np.ndarray:
@@ -587,7 +612,9 @@ class PairReader(Sequence[Pair]):
                 raise _damaged(self._root / path, error) from error
             self._files[path] = file, _starts(file)[:-1]
             while len(self._files) > most:
-                self._files.popitem(last=False)[1][0].close()
+                closed, (its, _) = self._files.popitem(last=False)
+                its.close()
+                self._places.pop(self._root / closed, None)
         self._files.move_to_end(path)
         return self._files[path]
 
@@ -611,10 +638,11 @@ class PairReader(Sequence[Pair]):
             table = table.take(np.asarray(rows) - starts[group])
         return _RowGroup.of(table)
 
-    def _read(self, shard: int, group: int) -> pa.Table:
+    def _read(self, shard: int, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+        columns = columns or self._columns
         try:
             # One thread: more only cost time on pieces as small as these.
-            return self._file(shard)[0].read_row_group(group, columns=self._columns, use_threads=False)
+            return self._file(shard)[0].read_row_group(group, columns=columns, use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self._root / self._paths[shard], error) from error
 

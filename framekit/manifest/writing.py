@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framekit.files import sha256_of, whole_file, write_text
+from framekit.manifest import places
 from framekit.manifest.schema import DECISIONS, DatasetInfo
 
 ROW_GROUP_BYTES = 2_000_000
@@ -45,16 +46,20 @@ class ShardWriter:
             use_dictionary=texts,
             column_encoding=plain,
             write_statistics=[leaf for leaf in _leaves(schema) if leaf not in plain],
+            data_page_size=1 << 30,  # one page for each column of a row group: `places` counts on it
         )
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
+        self._lengths: dict[str, list[int | None]] = {name: [] for name in self._pictures}
         self.rows = 0
         self.written: dict[str, Any] = {}
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one row; rows reach the disk a row group at a time."""
         self._rows.append(row)
-        self._bytes += sum(len(row[name]["bytes"]) for name in self._pictures if row[name])
+        for name, lengths in self._lengths.items():
+            lengths.append(len(row[name]["bytes"]) if row[name] else None)
+            self._bytes += lengths[-1] or 0
         self.rows += 1
         if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
             self._flush()
@@ -62,7 +67,8 @@ class ShardWriter:
     def close(self, facts: dict[str, Any]) -> None:
         """Write what is pending and the footer with `facts` about the shard."""
         self._flush()
-        self._writer.add_key_value_metadata({"framekit": json.dumps(facts, sort_keys=True)})
+        said = {"framekit": facts, places.KEY: self._lengths}
+        self._writer.add_key_value_metadata({key: json.dumps(it, sort_keys=True) for key, it in said.items()})
         self._writer.close()
 
     def _flush(self) -> None:

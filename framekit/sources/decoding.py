@@ -26,7 +26,7 @@ from framekit.sources.frames import (
     wanted_frames,
 )
 from framekit.sources.letterbox import Box
-from framekit.sources.picture import to_rgb
+from framekit.sources.picture import reformatted, to_rgb
 from framekit.sources.sampling import USUAL_RATE, FrameTime, Sampling, Totals, frames_skipped, sampler
 from framekit.sources.scenes import Shot, find_shots
 from framekit.sources.telecine import KEPT, NTSC, without_telecine
@@ -327,7 +327,8 @@ def _small_pictures(
         for number, frame in enumerate(_film_frames(container, stream, Decoded(), look)):
             on_frames(0)
             size = size or (SCENE_WIDTH, max(2, round(SCENE_WIDTH * frame.height / frame.width)))
-            yield number, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+            small = reformatted(frame, width=size[0], height=size[1], format="rgb24", interpolation="AREA")
+            yield number, small.to_ndarray()
 
 
 def _timed_frames(

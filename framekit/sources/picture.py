@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ TINY = 16
 # these it doesn't dither, and gives the same bytes with and without SIMD and on any number of threads.
 SCALING = 0x4 | 0x2000 | 0x4000 | 0x40000 | 0x80000
 
+_scalers = threading.local()
+
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarray:
     """Convert a decoded frame.
@@ -56,14 +59,14 @@ def to_rgb(frame: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> np.ndarra
     elif frame.format.name.startswith("gray") and frame.color_range == LIMITED:
         rgb = _widened(_converted(frame, pixel_aspect, "gray16le"))
     else:
-        rgb = _merged(_reformatted(frame, pixel_aspect, "gbrp"))
+        rgb = _merged(_squared(frame, pixel_aspect, "gbrp"))
     if is_mirrored(frame):
         rgb = rgb[::-1]
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame.rotation)))
 
 
 def _converted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> np.ndarray:
-    return _reformatted(frame, pixel_aspect, pixel_format).to_ndarray()
+    return _squared(frame, pixel_aspect, pixel_format).to_ndarray()
 
 
 def _merged(planar: VideoFrame) -> np.ndarray:
@@ -79,7 +82,7 @@ def _merged(planar: VideoFrame) -> np.ndarray:
     return cv2.merge([red, green, blue])
 
 
-def _reformatted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> VideoFrame:
+def _squared(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -> VideoFrame:
     matrix = matrix_of(frame)
     if matrix not in CONVERTIBLE:
         raise FramekitError(
@@ -87,9 +90,24 @@ def _reformatted(frame: VideoFrame, pixel_aspect: Fraction, pixel_format: str) -
             advice="convert the film to BT.709 first",
         )
     width, height = square_size(frame.width, frame.height, pixel_aspect)
-    return frame.reformat(
-        width=width, height=height, format=pixel_format, src_colorspace=matrix, interpolation=SCALING
+    return reformatted(
+        frame, width=width, height=height, format=pixel_format, src_colorspace=matrix, interpolation=SCALING
     )
+
+
+def reformatted(frame: VideoFrame, **how: Any) -> VideoFrame:
+    """The same as `frame.reformat(**how)`, by a scaler that all frames of a thread share.
+
+    To make a scaler takes a millisecond, and a frame's own is used for nothing else. There is one for each
+    pixel format and interpolation that is asked for.
+    """
+    from av.video.reformatter import VideoReformatter
+
+    kind = f"{how['format']} {how['interpolation']}"
+    if kind not in _scalers.__dict__:
+        _scalers.__dict__[kind] = VideoReformatter()
+    scaler: VideoReformatter = _scalers.__dict__[kind]
+    return scaler.reformat(frame, **how)
 
 
 def _has_alpha(frame: VideoFrame) -> bool:
@@ -136,7 +154,8 @@ def quarter_turns(degrees: int) -> int:
 def is_mirrored(frame: VideoFrame) -> bool:
     """Whether the film's display matrix mirrors a frame: top to bottom, before its rotation is applied."""
     # A frame and its side data hold on to each other until garbage is collected: ask a tiny copy.
-    tiny = frame.reformat(
+    tiny = reformatted(
+        frame,
         width=TINY,
         height=TINY,
         format="gray",

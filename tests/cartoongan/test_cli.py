@@ -107,6 +107,17 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_dry_run_downloads_nothing(
+    cartoons: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    flags = [*FLAGS[: FLAGS.index("--features")], "--device", "cpu", "--dry-run"]
+    done = CliRunner().invoke(main, ["train", *data(cartoons, photos, tmp_path / "run"), *flags])
+    assert done.exit_code == 0, done.output
+    assert "to be downloaded from" in done.stdout and "TFLOP an init step" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dry_run_counts_the_papers_parameters(cartoons: Path, photos: Path, tmp_path: Path) -> None:
     flags = ["--crop-size", "32", "--features", PLACE, "--dry-run"]
     done = CliRunner().invoke(main, ["train", *data(cartoons, photos, tmp_path / "run"), *flags])

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +33,7 @@ class TakenFrame(NamedTuple):
 
 @dataclass
 class FullDecode:
-    """A film decoded as a whole, anew for each question.
+    """A film decoded as a whole: once for its times, and anew for pictures.
 
     Args:
         path: The film.
@@ -62,6 +61,7 @@ class FullDecode:
     frame_rate: Fraction | None = None
     damaged: int = 0
     concealed: int = 0
+    _aspects: dict[int | None, Fraction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with self._open() as container:
@@ -90,14 +90,16 @@ class FullDecode:
                 1  # PyAV locks up when a thread of dav1d lets go of an `opaque`
             )
             stream.codec_context.copy_opaque = True
+            # Width of a pixel over its height by pts; of None what holds for all other frames.
+            self._aspects = {None: _sound(stream.sample_aspect_ratio) or Fraction(1)}
             packets = self._packets(container, stream)
             if self.used:
                 packets = list(packets)
-                list(self._decoded(packets))
+                list(self._decoded(packets, stream))
                 stream.codec_context.flush_buffers()
             self.damaged = self.concealed = 0
             kept: deque[Any] = deque(maxlen=self.kept)
-            for frame in self._decoded(packets):
+            for frame in self._decoded(packets, stream):
                 kept.append(frame)
                 yield frame
 
@@ -112,7 +114,7 @@ class FullDecode:
 
     def taken(self, numbers: Iterable[int]) -> dict[int, TakenFrame]:
         """Frame number → frame; those flagged as interlaced are deinterlaced with the frames beside them."""
-        aspects = self._aspects()
+        aspects = dict(self._aspects)
         wanted, taken = set(numbers), {}
         before = now = None
         for number, after in enumerate(self._and_a_last_none(), -1):
@@ -122,23 +124,6 @@ class FullDecode:
                 taken[number] = TakenFrame(now.pts, self.times[number].seconds, image)
             before, now = now, after
         return taken
-
-    def _aspects(self) -> dict[int | None, Fraction]:
-        """pts → width of a pixel over its height; of None what holds for all other frames."""
-        with self._open() as container:
-            stream = main_stream(container)
-            aspects = {None: _sound(stream.sample_aspect_ratio) or Fraction(1)}
-            if container.format.name not in ("mpegts", "mpeg", "mpegvideo", "h264", "hevc"):
-                return aspects
-            stream.codec_context.thread_count = 1
-            for packet in self._packets(container, stream):
-                with suppress(av.error.FFmpegError):
-                    packet.decode()
-                # A decoder with one thread has read the packet's headers by now.
-                stated = _sound(stream.codec_context.sample_aspect_ratio)
-                if stated and packet.size:
-                    aspects[packet.pts] = stated
-        return aspects
 
     def shots(self) -> list[Shot]:
         """Its shots, found on all of its frames in small."""
@@ -154,8 +139,9 @@ class FullDecode:
         yield from self.frames()
         yield None
 
-    def _decoded(self, packets: Iterable[Any]) -> Iterator[Any]:
+    def _decoded(self, packets: Iterable[Any], stream: Any) -> Iterator[Any]:
         barren = 0
+        states = stream.container.format.name in ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
         for packet in packets:
             packet.opaque = [
                 packet.is_keyframe
@@ -167,6 +153,10 @@ class FullDecode:
             except av.error.FFmpegError:
                 self.damaged += 1
                 frames = []
+            # A decoder with one thread has read the packet's headers by now.
+            stated = _sound(stream.codec_context.sample_aspect_ratio) if states and packet.size else None
+            if stated:
+                self._aspects[packet.pts] = stated
             for frame in frames:
                 self.concealed += frame.is_corrupt
                 yield frame

@@ -1,4 +1,3 @@
-import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from framekit.options import ExtractOptions
 from tests.films import number_of, numbered_film, numbered_frame, write_film
 from tests.oracles.edge_smoothing import smooth_edges_pixel_by_pixel
 from tests.oracles.full_decode import every_by_full_decode
+from tests.processes import until
 
 OPTIONS = ExtractOptions(every=4, crop_size=64, crops_per_frame=3)
 
@@ -274,9 +274,7 @@ def test_interrupted_work_is_a_dataset_that_opens(films, tmp_path):
     process = subprocess.Popen(
         [*command, "--crop-size", "64"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
-    while not (out / "dataset.json").exists() and time.monotonic() < deadline and process.poll() is None:
-        pass
+    until((out / "dataset.json").exists, process)
     process.kill()
     process.wait()
     assert framekit.manifest.open(out).info.options["every"] == 1
@@ -345,8 +343,7 @@ def test_a_stop_does_not_wait_for_the_films_under_way(tmp_path, stop):
         text=True,
         start_new_session=True,
     )
-    while not list((tmp_path / "out").glob("pairs/.framekit-*")) and process.poll() is None:
-        pass
+    until(lambda: list((tmp_path / "out").glob("pairs/.framekit-*")), process)
     process.send_signal(stop)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
@@ -456,20 +453,17 @@ def test_a_worker_that_dies_costs_nothing(dataset, films, tmp_path):
     command = [sys.executable, "-m", "framekit.cli", "extract", str(films), "--out", str(out), "--every", "4"]
     command += ["--crop-size", "64", "--crops-per-frame", "3", "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    killed = False
-    while process.poll() is None and not killed:
-        for child in children.read_text().split() if children.exists() else []:
-            with contextlib.suppress(OSError):
-                if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text() and list(
-                    out.glob("pairs/.framekit*")
-                ):
-                    os.kill(int(child), signal.SIGKILL)
-                    killed = True
-                    break
+    until(lambda: list(out.glob("pairs/.framekit*")), process)
+    # They are forked from a process that is a child of the run's own.
+    workers = [worker for child in children_of(process.pid) for worker in children_of(child)]
+    os.kill(workers[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert digests(out) == digests(dataset.root)
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path):
@@ -478,8 +472,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
         write_film(tmp_path / f"{number}.mp4", frames, options={"preset": "ultrafast"}, rate=24 + number)
     command = [sys.executable, "-m", "framekit.cli", "extract", str(tmp_path), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--every", "1", "--workers", "2"], start_new_session=True)
-    while not list((tmp_path / "out").glob("pairs/.framekit-*")) and process.poll() is None:
-        pass
+    until(lambda: list((tmp_path / "out").glob("pairs/.framekit-*")), process)
     process.kill()
     process.wait()
     assert _group_ends(process.pid), "a worker goes on"

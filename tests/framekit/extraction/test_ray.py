@@ -26,6 +26,7 @@ from framekit.manifest.verifying import verify
 from framekit.options import ExtractOptions
 from tests.films import write_film
 from tests.framekit.extraction.test_extract import digests
+from tests.processes import until
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'cartoon-framekit[ray]'")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -208,8 +209,7 @@ def test_the_same_bytes_when_a_node_dies_at_work(films, made, cluster, tmp_path)
     out, node = tmp_path / "out", next(iter(cluster.worker_nodes))
     program = [sys.executable, "-m", "framekit.cli", "extract", str(films), "--out", str(out), *FLAGS]
     running = subprocess.Popen([*program, "--ray-address", cluster.address], stderr=subprocess.PIPE)
-    while len(unfinished(out)) < 2 and running.poll() is None:
-        pass  # until both nodes, with one CPU each, write a shard
+    until(lambda: len(unfinished(out)) > 1, running)  # both nodes, with one CPU each, write a shard
     cluster.remove_node(node, allow_graceful=False)
     _, said = running.communicate(timeout=120)
     cluster.add_node(num_cpus=1)
@@ -243,8 +243,7 @@ def test_a_stop_ends_a_ray_of_ones_own(films, made, tmp_path):
     running = subprocess.Popen(
         [*program, "--executor", "ray", "--workers", "2"], stderr=subprocess.PIPE, text=True, process_group=0
     )
-    while not unfinished(out) and running.poll() is None:
-        pass
+    until(lambda: unfinished(out), running)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import framekit.manifest
 from framekit.manifest import ManifestError, PairReader, Share, Shuffle, decide, writing
-from tests.framekit.manifest.datasets import SOURCES, dataset
+from framekit.manifest.places import KEY
+from tests.framekit.manifest.datasets import SOURCES, dataset, speckled
 
 HEIDI, PONYO = SOURCES
 ROWS = 6  # pairs of a row group
@@ -380,11 +381,79 @@ def test_a_damaged_shard_is_named(root, tmp_path):
 # Random access by id --------------------------------------------------------------------------------------
 
 
-def test_a_pair_is_found_by_its_id(manifest):
-    for place in (0, 17, len(manifest) - 1):
-        wanted = manifest[place]
-        found = manifest.pair(wanted.pair_id)
-        assert found.pair_id == wanted.pair_id and np.array_equal(found.image, wanted.image)
+def assert_found_by_ids(root):
+    alone = framekit.manifest.open(root)  # which has no row group at hand
+    for wanted in framekit.manifest.open(root):
+        found = alone.pair(wanted.pair_id)
+        assert (found.pair_id, found.group) == (wanted.pair_id, wanted.group)
+        assert np.array_equal(found.image, wanted.image)
+        assert (found.smoothed is None) == (wanted.smoothed is None)
+        assert found.smoothed is None or np.array_equal(found.smoothed, wanted.smoothed)
+
+
+def assert_read_alone(root, reads):
+    alone = framekit.manifest.open(root)
+    ids_ = alone.pairs(["pair_id"])["pair_id"].to_pylist()
+    reads.clear()
+    assert [alone.pair(id_).pair_id for id_ in ids_] == ids_
+    assert {tuple(columns[0]) for _, _, *columns in reads} == {("pair_id", "group")}
+
+
+def test_a_pair_is_found_by_its_id_and_read_alone(root, reads):
+    assert_found_by_ids(root)
+    assert_read_alone(root, reads)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"compression": "none", "use_dictionary": False},
+        {"compression": "none", "use_dictionary": False, "row_group_size": 4},
+        {"compression": "none", "use_dictionary": False, "data_page_size": 1, "write_batch_size": 2},
+    ],
+)
+def test_what_others_wrote_anew_is_read_by_row_groups(tmp_path, how):
+    """What ours says of lengths may stay in the footer, true or not."""
+    root = speckled(tmp_path / "d")
+    for path in (root / "pairs").iterdir():
+        table, key = pq.read_table(path, partitioning=None), KEY.encode()
+        said = table.schema.metadata | {key: pq.read_metadata(path).metadata[key]}
+        table = table.take(list(range(table.num_rows))[::-1]).replace_schema_metadata(said)
+        pq.write_table(table, path, **how)
+    assert_found_by_ids(root)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "[]",
+        "{",
+        '{"image": [1]}',
+        '{"image": "x", "smoothed": 3}',
+        "[" * 9_000,
+        "-5",
+        "1e99",
+        "null",
+        "2",
+    ],
+)
+def test_lengths_that_cannot_be_are_not_believed(tmp_path, said):
+    root = speckled(tmp_path / "d")
+    for path in (root / "pairs").iterdir():
+        table = pq.read_table(path, partitioning=None)
+        each = f"[{', '.join([said] * table.num_rows)}]"
+        told = f'{{"image": {each}, "smoothed": {each}}}' if said[-1:].isalnum() else said
+        footer = table.schema.metadata | {KEY.encode(): told.encode()}
+        pq.write_table(table.replace_schema_metadata(footer), path, compression="none", use_dictionary=False)
+    assert_found_by_ids(root)
+
+
+def test_a_pair_without_a_smoothed_half_is_read_alone_too(tmp_path, reads):
+    root = speckled(tmp_path / "d", smooth=False)
+    assert_found_by_ids(root)
+    assert_read_alone(root, reads)
 
 
 @pytest.mark.parametrize("pair_id", ["nobody-00000000:0#0", f"{HEIDI}:3#0", f"{PONYO}:7#1", ""])

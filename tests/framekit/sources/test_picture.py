@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from framekit.errors import FramekitError
+from framekit.sources import picture as picture_module
 from framekit.sources.film import read_facts
 from framekit.sources.picture import matrix_of, quarter_turns, square_size, to_rgb
 from tests.films import numbered_frame, write_film
@@ -242,3 +243,25 @@ def test_a_drawing_keeps_its_colours_through_an_ordinary_film(tmp_path):
     path = write_film(tmp_path / "a.mp4", [drawing], options={"qp": "1"})
     seen = to_rgb(first_frame(path))
     assert np.abs(seen.astype(int) - drawing).mean() < 4
+
+
+def test_frames_of_all_kinds_in_turn_come_out_as_each_alone(odd_film):
+    """One scaler serves all of a pixel format: nothing of a frame must stay for the next."""
+    names = "h264_defaults h264_444 rotated_90 size_changes aspect_changes prores vp9 hevc_open_gop".split()
+    frames = [frame for name in names for frame in some_frames(odd_film(name))]
+    tags = itertools.cycle((1, 5, 9, 6, 2))
+    for frame in frames:
+        frame.colorspace, frame.color_range = next(tags), 1 + len(frames) % 2
+    orders = (range(len(frames)), np.random.default_rng(0).permutation(len(frames)))
+    alone = []
+    for frame in frames:
+        picture_module._scalers.__dict__.clear()
+        alone.append(to_rgb(frame, Fraction(16, 15)))
+    for order in orders:
+        for number in order:
+            assert np.array_equal(to_rgb(frames[number], Fraction(16, 15)), alone[number])
+
+
+def some_frames(path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(itertools.islice(container.decode(video=0), 0, None, 30))

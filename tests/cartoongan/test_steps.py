@@ -488,7 +488,7 @@ def test_other_norms_have_no_statistics(options: TrainOptions, batch: dict[str, 
     ids=["paper", "authors", "report", "light"],
 )
 def test_grey_photos_become_red_when_cartoons_are_red(changes: dict[str, Any], options: TrainOptions) -> None:
-    """On average over the second half, and with R1: without, so short a run swings from red to green and back."""
+    """On average over the second half, and with R1: without it, so short a run swings from red to green."""
     kinds = TrainOptions(**changes).model_dump(
         include={*changes, "norm", "padding", "adversarial", "fake_pool"}
     )

@@ -91,23 +91,29 @@ def stop_request(fabric: Fabric) -> Iterator[Callable[[], bool]]:
         here = torch.tensor(float(asked.is_set()), device=fabric.device)
         return bool(fabric.all_reduce(here, reduce_op="max"))
 
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-        yield agreed
-        return
     before = {kind: signal.getsignal(kind) for kind in STOPS}
 
-    def ask(number: int, _frame: object) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
         asked.set()
         if alone:  # else the terminal and whoever started us both pass on the same Ctrl-C
             signal.signal(number, before[signal.Signals(number)])
 
-    for kind in STOPS:
-        signal.signal(kind, ask)
-    try:
+    with _on_stop(ask):
         yield agreed
+
+
+@contextmanager
+def _on_stop(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have stops handled so; in the main thread alone, as no other may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {kind: signal.signal(kind, handle) for kind in STOPS}
+    try:
+        yield
     finally:
-        for kind in STOPS:
-            signal.signal(kind, before[kind])
+        for kind, former in before.items():
+            signal.signal(kind, former)
 
 
 @contextmanager
@@ -180,26 +186,19 @@ def _sendable(error: BaseException) -> BaseException:
 def _stops_passed_on(processes: Sequence[BaseProcess]) -> Iterator[threading.Event]:
     """Pass the first stop on to `processes`, and end them at the second; gives an event that tells of it."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {kind: signal.getsignal(kind) for kind in STOPS}
 
-    def pass_on(_number: int, _frame: object) -> None:
+    def pass_on(_number: int, _frame: FrameType | None) -> None:
         for process in processes:
             (process.kill if asked.is_set() else process.terminate)()
         asked.set()
 
-    for kind in STOPS:
-        signal.signal(kind, pass_on)
-    try:
-        yield asked
-    finally:
-        for kind in STOPS:
-            signal.signal(kind, before[kind])
-        for process in processes:
-            process.kill()  # nothing where it has ended
-            process.join()
+    with _on_stop(pass_on):
+        try:
+            yield asked
+        finally:
+            for process in processes:
+                process.kill()  # nothing where it has ended
+                process.join()
 
 
 def _collected(processes: Sequence[BaseProcess], results: Sequence[Connection]) -> dict[int, Any]:

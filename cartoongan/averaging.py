@@ -11,8 +11,8 @@ from torch import nn
 class Average:
     """The exponential moving average of `network`'s weights: a ← d·a + (1 - d)·w after each step.
 
-    After t steps d is min(decay, (1 + t) / (10 + t)), as in TensorFlow's: so that first weights are soon
-    forgotten. What is no weight (running statistics) is copied.
+    In step t, counted from 0, d is min(decay, (1 + t) / (10 + t)), as in TensorFlow's: so that first weights
+    are soon forgotten. What is no weight (running statistics) is copied.
 
     Args:
         network: Its weights as they are now begin the average.

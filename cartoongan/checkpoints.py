@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -74,9 +75,21 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
         "states": checkpoint.states,
         "statistics": checkpoint.statistics,
     }
+    content = _one_of_each(content)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)  # given a path it would write the path's name into the file
     return path
+
+
+def _one_of_each(value: Any) -> Any:
+    """The same with equal texts being one: pickle writes a text again that is equal and another."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        return {_one_of_each(key): _one_of_each(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_one_of_each, value))
+    return value
 
 
 def prune(run: Path, *, last: int, best: int, scores: Mapping[int, float]) -> None:

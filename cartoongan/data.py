@@ -67,14 +67,14 @@ def check_data(cartoons: Manifest, photos: Manifest, options: TrainOptions) -> N
 
 
 def _smoothed_are_there(cartoons: Manifest) -> Iterator[bool]:
-    """Whether samples here and there have their smoothed half, whatever dataset.json says.
+    """Whether samples here and there have their smoothed half, whatever dataset.json says, and can be read.
 
     All of them are seen to as they are read; but that is after the init phase, and late for a column that
     isn't there.
     """
     reader = cartoons.reader()
     for place in _spread(len(reader), LOOKED_AT):
-        yield reader.encoded(place)[1] is not None
+        yield reader[place].smoothed is not None
 
 
 def _spread(length: int, count: int) -> list[int]:

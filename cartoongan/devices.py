@@ -69,12 +69,13 @@ def resolved(options: TrainOptions) -> Computing:
     channels_last, why_layout = _channels_last(options.channels_last, kind, precision)
     processes = process_count(options)
     _check_number(options, kind, processes)
+    parts = min(options.accumulate, options.batch_size // processes)
     words = [
         _device_words(kind, processes),
         precision + why_precision,
         f"channels {'last' if channels_last else 'first'}{why_layout}",
         *(["compiled"] if options.compile else []),
-        *([f"{options.accumulate} parts a step"] if options.accumulate > 1 else []),
+        *([f"{parts} parts a step"] if parts > 1 else []),
         *(["activations computed twice"] if options.activation_checkpointing else []),
     ]
     chosen = {"device": kind, "precision": precision, "channels_last": channels_last}

@@ -124,16 +124,24 @@ class ImportedFeatures(Features):
         FramekitError: There is no such network, or it gives no features.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, seed: int = 0) -> None:
         super().__init__()
-        self.network = _imported(place)
+        self.network = _imported(place, seed)
         self._place = place
         self.freeze()
-        with torch.no_grad():
-            found = self.network(torch.zeros(1, 3, 64, 64))
+        try:
+            found = self.network(torch.zeros(1, 3, 64, 64, requires_grad=True))
+        except Exception as error:  # somebody's code can fail in any way
+            reason = printable(f"{type(error).__name__}: {error}")
+            raise CommandError(f"fails on a picture of 64 × 64 ({reason:.200})", where=place) from error
         if not (isinstance(found, Tensor) and found.ndim == 4 and found.is_floating_point()):
             shape = _shape(found) if isinstance(found, Tensor) else type(found).__name__
             raise FramekitError(f"gives no (N, C, h, w) features but {shape}", where=place)
+        if not found.requires_grad:
+            advice = "leave out detach() and no_grad()"
+            raise CommandError("lets no gradient through to the picture", where=place, advice=advice)
+        if not found.isfinite().all():
+            raise CommandError("gives numbers that are not finite", where=place)
 
     def extract(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [-1, 1] → (N, C, h, w)."""
@@ -152,7 +160,7 @@ def load_features(options: TrainOptions) -> Features:
         FramekitError: The file is no such VGG19, the download failed, or there is nothing to import.
     """
     if options.features:
-        return ImportedFeatures(options.features)
+        return ImportedFeatures(options.features, seed=options.seed)
     if options.untrained_features:
         return VGGFeatures(None, seed=options.seed)
     path = options.vgg_weights or _torchvision_file()
@@ -160,6 +168,12 @@ def load_features(options: TrainOptions) -> Features:
         return VGGFeatures(_read(path))
     except FramekitError as error:
         raise type(error)(error.what, where=path, advice=_ADVICE) from error
+
+
+def features_at_hand(options: TrainOptions) -> Features | None:
+    """As `load_features`; None where it would download them."""
+    given = options.features or options.untrained_features or options.vgg_weights
+    return load_features(options) if given or _is_torchvisions(_cached_file()) else None
 
 
 def check_features(options: TrainOptions) -> str:
@@ -193,16 +207,21 @@ def _vgg19_to_conv4_4() -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _imported(place: str) -> nn.Module:
-    """The module at `place`; what is not one is called, and must give one."""
+def _imported(place: str, seed: int) -> nn.Module:
+    """The module at `place`; what is not one is called, and must give one.
+
+    What is random in it follows from `seed`: each process of a run, and a run that goes on, has the same.
+    """
     module, attribute = place.split(":")
     here = str(Path.cwd())
     if here not in sys.path:  # at the end: it adds modules and hides none
         sys.path.append(here)
     try:
-        found = operator.attrgetter(attribute)(importlib.import_module(module))
-        network = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # somebody's code can fail in any way
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            found = operator.attrgetter(attribute)(importlib.import_module(module))
+            network = found if isinstance(found, nn.Module) else found()
+    except (Exception, SystemExit) as error:  # somebody's code can fail in any way
         reason = printable(f"{type(error).__name__}: {error}")
         raise CommandError(
             f"cannot be imported ({reason:.200})", where=place, advice="see --features"

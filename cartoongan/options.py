@@ -145,7 +145,6 @@ class TrainOptions(GeneratorOptions):
     )
     features: str | None = Field(
         default=None,
-        pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$",
         description="Compare contents by another network: MODULE:ATTRIBUTE, a torch module or what makes "
         "one; it takes (N, 3, H, W) RGB in [-1, 1].",
     )
@@ -221,8 +220,17 @@ class TrainOptions(GeneratorOptions):
         }
         given = {name: value for name, value in given.items() if value}
         if len(given) > 1:
-            raise ValueError(f"give either {' or '.join(given)}, not both")
+            flags = [f"--{name.replace('_', '-')}" for name in given]
+            raise ValueError(f"give either {' or '.join(flags)}, not both")
         return self
+
+    @field_validator("features")
+    @classmethod
+    def _a_module_and_its_attribute(cls, place: str | None) -> str | None:
+        module, colon, attribute = (place or "a:b").partition(":")
+        if not colon or not all(name.isidentifier() for name in f"{module}.{attribute}".split(".")):
+            raise ValueError("must be MODULE:ATTRIBUTE, as in my_features:network")
+        return place
 
     @field_validator("lr_milestones")
     @classmethod
@@ -234,7 +242,8 @@ class TrainOptions(GeneratorOptions):
     @model_validator(mode="after")
     def _no_more_parts_than_pictures(self) -> TrainOptions:
         if self.accumulate > self.batch_size:
-            raise ValueError(f"accumulate ({self.accumulate}) is larger than batch_size ({self.batch_size})")
+            given = f"--accumulate {self.accumulate} is larger than --batch-size {self.batch_size}"
+            raise ValueError(f"{given}: there are no more parts than pictures")
         return self
 
 

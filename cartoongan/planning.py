@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.data import check_data
 from cartoongan.devices import Computing, free_memory, memory_errors, resolved
-from cartoongan.features import VGGFeatures, check_features, load_features
+from cartoongan.features import VGGFeatures, check_features, features_at_hand, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
 from cartoongan.options import TrainOptions
 from cartoongan.schedules import Phases
-from framekit.errors import CommandError, FramekitError
+from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest import Manifest
 from framekit.terminal.progress import clock
 
@@ -99,6 +100,9 @@ class Plan:
         from cartoongan.estimate import needs_of, speed_of
 
         check_memory(self)
+        here = features_at_hand(self.options) if self.begun_with else None
+        if self.begun_with and here and self.begun_with.get("features") != here.digest:
+            raise other_features(self.run)
         processes = self.computing.processes
         # VGG19's own weights cost as much as any, and may not be here yet.
         features = load_features(self.options) if self.options.features else VGGFeatures(None)
@@ -130,6 +134,7 @@ def plan(
     newest = _resume_point(run, resume=resume)
     # Of a dataset that is split, the test side is kept for measuring.
     cartoon_set, photo_set = framekit.manifest.open(cartoons).train, framekit.manifest.open(photos).train
+    _check_place(run, cartoon_set, photo_set)
     check_data(cartoon_set, photo_set, options)
     phases = Phases.of(options, -(-len(photo_set) // options.batch_size))
     total = min(phases.total, options.max_steps or phases.total)
@@ -203,6 +208,12 @@ def _load(options: TrainOptions, share: int) -> str:
     return f"batches of {share} at {options.crop_size} pixels on {options.device}"
 
 
+def other_features(run: Path) -> CommandError:
+    """The error of a run that goes on with features that it was not begun with."""
+    advice = "give the same weights, or the same module with the same weights"
+    return CommandError("the run was begun with other features", where=run, advice=advice)
+
+
 def _loaded(newest: Path) -> checkpoints.Checkpoint:
     try:
         return checkpoints.load(newest)
@@ -211,15 +222,32 @@ def _loaded(newest: Path) -> checkpoints.Checkpoint:
         raise FramekitError(error.what, where=newest, advice=advice) from error
 
 
+def _check_place(run: Path, *datasets: Manifest) -> None:
+    """Raise CommandError where no run can be, or must not."""
+    for root in (dataset.root for dataset in datasets):
+        local = isinstance(root, type(run))  # and not in a store
+        if local and run.resolve().is_relative_to(root.resolve()):
+            raise CommandError("a run does not go into a dataset", where=run, advice="give another --out")
+    there = next(folder for folder in (run, *run.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise CommandError("not a folder", where=there)
+    if not os.access(there, os.W_OK):
+        raise CommandError("cannot be written to", where=there, advice="give another --out")
+
+
 def _resume_point(run: Path, *, resume: bool) -> Path | None:
-    if run.exists() and not run.is_dir():
-        raise CommandError("not a folder", where=run)
     if run_folder.holds_run(run) and not resume:
         raise CommandError(
             "holds a run already", where=run, advice="go on with --resume, or give another --out"
         )
     if resume and not run_folder.holds_run(run):
         raise CommandError("no run to resume here", where=run, advice="leave out --resume to begin one")
+    if not resume and (foreign := run_folder.foreign(run)):
+        raise CommandError(
+            f"holds something that is no run, as {printable(foreign.name)}",
+            where=run,
+            advice="give another --out",
+        )
     return checkpoints.latest(run)
 
 
@@ -228,7 +256,8 @@ def _check_same_run(todo: Plan, before: TrainOptions) -> None:
     assert todo.begun_with is not None
     old, new = (_identity(options, todo.phases) for options in (before, todo.options))
     names = [name for name, value in new.items() if old.get(name) != value]
-    changed = [f"{name} ({old.get(name)} in the run, {new[name]} now)" for name in names]
+    was = {name: old.get(name, getattr(before, name, None)) for name in names}
+    changed = [f"{name} ({was[name]} in the run, {new[name]} now)" for name in names]
     changed += [f"the {name}" for name, digest in todo.digests.items() if todo.begun_with.get(name) != digest]
     if changed:
         raise CommandError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,23 +91,26 @@ class Recorder:
     def __enter__(self) -> Recorder:
         run = self._run
         run.mkdir(parents=True, exist_ok=True)
-        run_folder.clear_leftovers(run)
-        run_folder.write_options(run, self._options, self._digests)
-        if not self._done:
-            self._sample()
-        self._log = run_folder.Log(run, since=self._done)
-        batch_size, total = self._options.batch_size, self._plan.total_steps
-        self._progress = Progress("train", total=total * batch_size, unit="images")
-        self._progress.__enter__()
-        self._progress.start_at(self._done * batch_size)
+        with ExitStack() as opened:
+            opened.enter_context(run_folder.held(run))
+            run_folder.clear_leftovers(run)
+            run_folder.write_options(run, self._options, self._digests)
+            if not self._done:
+                self._sample()
+            self._log = run_folder.Log(run, since=self._done)
+            opened.callback(self._log.close)
+            batch_size, total = self._options.batch_size, self._plan.total_steps
+            progress = Progress("train", total=total * batch_size, unit="images")
+            self._progress = opened.enter_context(progress)
+            self._progress.start_at(self._done * batch_size)
+            self._opened = opened.pop_all()
         self._began = self._step_began = time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.__exit__(kind, error, trace)
-        self._log.close()
+        self._opened.__exit__(kind, error, trace)
 
     def note(self, step: int, losses: Losses) -> None:
         """Note a step that is done, `step` counted from 1, and write all that is due after it."""
@@ -171,7 +174,7 @@ class Recorder:
             generator=generator,
             samples=samples,
         )
-        if images or not (run / run_folder.SUMMARY).exists():
+        if images or run_folder.summarised_steps(run) != self._done:
             write_text(run / run_folder.CARD, model_card(self._plan, self._digests, self._log.history, best))
             run_folder.write_summary(run, self._as_json(summary))
         return summary

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
@@ -18,12 +22,15 @@ from cartoongan.curves import History, read_history
 from cartoongan.networks import to_bytes, to_signed
 from cartoongan.options import TrainOptions
 from framekit.errors import FramekitError
-from framekit.files import clear_unfinished, whole_file, write_text
+from framekit.files import UNFINISHED, clear_unfinished, whole_file, write_text
 from framekit.terminal.flags import validated
 
 OPTIONS, LOG, SUMMARY, CARD = "options.json", "log.jsonl", "run.json", "README.md"
+LOCK = ".lock"
 ALONE = "epoch", "images_per_second", "memory_gb"
 """Numbers of a line of the log that stand alone."""
+SCORE = "style", "content"
+"""Parts of a score, of which a line has all or none."""
 TENSORBOARD, SAMPLES = "tensorboard", "samples"
 ANOTHER_OUT = "begin again in another --out"
 
@@ -31,6 +38,35 @@ ANOTHER_OUT = "begin again in another --out"
 def holds_run(run: Path) -> bool:
     """Whether a run was begun in folder `run`."""
     return (run / OPTIONS).exists() or checkpoints.latest(run) is not None
+
+
+def foreign(run: Path) -> Path | None:
+    """Something in folder `run` that a run which was killed at its start has not left there."""
+    there = sorted(run.iterdir()) if run.is_dir() else []
+    return next((path for path in there if path.name != LOCK and not path.match(UNFINISHED)), None)
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Keep others from training in folder `run` meanwhile.
+
+    Raises:
+        FramekitError: Another process does.
+    """
+    lock = FileLock(run / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FramekitError(
+            "is being trained by another process", where=run, advice="wait or stop it"
+        ) from None
+    except (OSError, NotImplementedError):  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_options(run: Path, options: TrainOptions, digests: dict[str, str]) -> None:
@@ -58,6 +94,15 @@ def clear_leftovers(run: Path) -> None:
     """Remove half-written files that a killed run left."""
     for folder in (run, run / checkpoints.FOLDER, run / SAMPLES):
         clear_unfinished(folder)
+
+
+def summarised_steps(run: Path) -> int | None:
+    """Of how many steps `run.json` and the model card tell; None where one is missing or damaged."""
+    try:
+        steps = json.loads((run / SUMMARY).read_text(encoding="utf-8"))["steps"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return steps if isinstance(steps, int) and (run / CARD).is_file() else None
 
 
 def write_summary(run: Path, summary: dict[str, Any]) -> None:
@@ -119,7 +164,7 @@ class Log:
                     self._board.add_scalar(
                         f"{part}/{name}", math.inf if value is None else value, line["step"]
                     )
-            elif part in ("epoch", "images_per_second", "memory_gb"):
+            elif part in ALONE:
                 self._board.add_scalar(f"run/{part}", values, line["step"])
 
     def close(self) -> None:
@@ -132,15 +177,29 @@ def _cut(path: Path, since: int) -> None:
     """Keep the log's lines up to step `since`; a killed run may have left later ones, or half a line."""
     if not path.exists():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= since]
-    write_text(path, "".join(line + "\n" for line in kept))
+    lines = [_parsed(line) for line in path.read_bytes().splitlines()]
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines if _is_sound(line, since)))
 
 
-def _step_of(line: str) -> float:
+def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_sound(line: Any, since: int) -> bool:
+    """Whether it is a line that a run wrote, up to step `since`."""
+    if not isinstance(line, dict) or type(line.get("step")) is not int or not 1 <= line["step"] <= since:
+        return False
+    if line.get("phase") not in ("init", "main") or {*line.get("score", SCORE)} != {*SCORE}:
+        return False
+    named = {name: value for name, value in line.items() if name not in ("step", "phase", *ALONE)}
+    alone = [line[name] for name in ALONE if name in line]
+    return all(isinstance(part, dict) for part in named.values()) and all(
+        value is None or (type(value) in (int, float) and abs(value) <= sys.float_info.max)
+        for value in itertools.chain(alone, *(part.values() for part in named.values()))
+    )
 
 
 def _as_images(pictures: Tensor) -> np.ndarray:

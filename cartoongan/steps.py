@@ -206,7 +206,7 @@ class Training:
             name: {key: value.contiguous() for key, value in network.state_dict().items()}
             for name, network in networks.items()
         }
-        states |= {f"{name}_optimizer": part.state_dict() for name, part in self._optimizers.items()}
+        states |= {f"{name}_optimizer": _moments(part) for name, part in self._optimizers.items()}
         return states | {
             "fake_pool": self._pool.states(),
             "scaler": self._scaler.state_dict(),
@@ -225,12 +225,12 @@ class Training:
             if self._average:
                 self._average.network.load_state_dict(states["average"])
             for name, optimizer in self._optimizers.items():
-                optimizer.load_state_dict(states[f"{name}_optimizer"])
+                _restore_moments(optimizer, states[f"{name}_optimizer"])
             self._pool.restore(states["fake_pool"], self.device)
             if states["scaler"]:  # empty where the run had no need of one so far
                 self._scaler.load_state_dict(states["scaler"])
-            self.features.scale = float(states["features_scale"])
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.features.scale = _scale(states["features_scale"])
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise FramekitError("the checkpoint belongs to other networks") from error
 
     @property
@@ -397,3 +397,45 @@ def _batch_norms(network: nn.Module) -> list[BatchNorm]:
 def _row(found: _Groups) -> Tensor:
     """All values in one tensor, in order."""
     return torch.stack([value.float() for values in found.values() for value in values.values()])
+
+
+def _moments(optimizer: torch.optim.Adam) -> dict[str, Any]:
+    """What Adam remembers of each weight, by its number; rates and the like come from options."""
+    held = optimizer.state_dict()["state"]
+    return {
+        "state": {
+            number: {key: part.contiguous() for key, part in its.items()} for number, its in held.items()
+        }
+    }
+
+
+def _restore_moments(optimizer: torch.optim.Adam, saved: Mapping[str, Any]) -> None:
+    """Give Adam its moments back; they may be a stranger's.
+
+    What does not fit its weight is refused: a fused step would write past its end. They are copied into the
+    weights' own layout in memory.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    taken = {}
+    for number, its in saved["state"].items():
+        weight = weights[number]
+        shapes = {"step": torch.Size(()), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
+        sound = its.keys() == shapes.keys() and all(
+            isinstance(its[key], Tensor)
+            and (its[key].shape, its[key].dtype, its[key].layout) == (shape, torch.float32, torch.strided)
+            for key, shape in shapes.items()
+        )
+        if not sound:
+            raise ValueError(f"moments of weight {number} do not fit it")
+        averages = {key: torch.empty_like(weight).copy_(its[key]) for key in ("exp_avg", "exp_avg_sq")}
+        taken[number] = {"step": its["step"].clone(), **averages}
+    if taken and len(taken) != len(weights):
+        raise ValueError("some weights have moments and some have none")
+    optimizer.load_state_dict({"state": taken, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _scale(value: Any) -> float:
+    scale = float(value)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError("features are divided by no such number")
+    return scale

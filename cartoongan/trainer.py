@@ -19,7 +19,7 @@ from cartoongan.data import Batches, first_photos, stream
 from cartoongan.devices import make_fabric, started_by_torchrun
 from cartoongan.features import Features, load_features
 from cartoongan.options import TrainOptions
-from cartoongan.planning import Plan, check_memory, memory_told, plan
+from cartoongan.planning import Plan, check_memory, memory_told, other_features, plan
 from cartoongan.processes import in_processes, stop_request
 from cartoongan.recording import Recorder, RunSummary
 from cartoongan.steps import Losses, Training
@@ -116,9 +116,7 @@ def _training(todo: Plan, features: Features, fabric: Fabric) -> Training:
 
 def _check_digests(todo: Plan, digests: dict[str, str], fabric: Fabric) -> None:
     if todo.begun_with not in (None, digests):
-        raise CommandError(
-            "the run was begun with other VGG features", where=todo.run, advice="give the same file"
-        )
+        raise other_features(todo.run)
     if fabric.world_size == 1:
         return
     state = hashlib.sha256(repr((todo.start_step, sorted(digests.items()))).encode()).digest()

@@ -19,7 +19,7 @@ UNFINISHED = ".framekit-*.tmp"
 """What `whole_file` calls the files that it has not finished."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What a disk says that takes no more."""
-UNWRITABLE = (*NO_ROOM, errno.EACCES, errno.EPERM)
+UNWRITABLE = (*NO_ROOM, errno.EACCES, errno.EPERM, errno.EISDIR)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def validated(model: type[BaseModel], values: dict[str, Any], *, name_of: Callab
 
 
 def _fault_line(fault: Any, model: type[BaseModel], name_of: Callable[[str], str]) -> str:
-    place = ".".join(name_of(str(part)) for part in fault["loc"]) or model.__name__
+    place = ".".join(name_of(str(part)) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = ", ".join(name_of(name) for name in _fields_at(model, fault["loc"][:-1]))
         return f"{place}: unknown option; known here: {known}"
@@ -33,7 +33,7 @@ def _fault_line(fault: Any, model: type[BaseModel], name_of: Callable[[str], str
     message = message.replace("Input should be", "must be").replace("Field required", "is missing")
     shown = fault["type"] != "missing" and not isinstance(fault["input"], dict | BaseModel)
     got = f" (got {fault['input']!r})" if shown else ""
-    return f"{place}: {message}{got}"
+    return f"{place}: {message}{got}" if place else message  # of several fields together, which it names
 
 
 def _fields_at(model: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:

@@ -135,7 +135,7 @@ def test_dry_run_checks_the_weights(cartoons: Path, photos: Path, tmp_path: Path
     [
         (["--crop-size", "30"], "--crop-size: must be a multiple of 4"),
         (["--lr", "nan"], "--lr"),
-        (["--vgg-weights", "x.pth"], "either vgg_weights or features"),
+        (["--vgg-weights", "x.pth"], "either --vgg-weights or --features"),
         (["--crop-size", "64"], "smaller than --crop-size 64"),
     ],
 )

@@ -15,8 +15,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cartoongan import checkpoints, planning, trainer
-from cartoongan.features import VGGFeatures
+from cartoongan import checkpoints, planning, run_folder, trainer
+from cartoongan.features import VGGFeatures, load_features
 from cartoongan.options import TrainOptions
 from cartoongan.steps import Losses, Training
 from cartoongan.trainer import RunSummary, plan, train
@@ -122,6 +122,7 @@ def test_stopped_and_resumed_is_bit_for_bit_never_stopped(
     assert (summary.steps, summary.resumed_from) == (6, step)
     one, other = checkpoints.load(summary.checkpoint), checkpoints.load(finished.checkpoint)
     assert same(one.states, other.states) and one.step == other.step
+    assert summary.checkpoint.read_bytes() == finished.checkpoint.read_bytes()
     assert summary.generator.read_bytes() == finished.generator.read_bytes()
     assert log_of(run) == log_of(finished.run)
     assert summary.samples.read_bytes() == finished.samples.read_bytes()
@@ -143,7 +144,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_without_doubled_lines(
     assert summary.resumed_from == 4
     assert log_of(run) == log_of(finished.run)
     assert same(checkpoints.load(summary.checkpoint).states, checkpoints.load(finished.checkpoint).states)
-    assert not list(run.rglob(".*"))
+    assert [path.name for path in run.rglob(".*")] == [run_folder.LOCK]
     board = EventAccumulator(str(run / "tensorboard"))
     board.Reload()
     assert [event.step for event in board.Scalars("raw/content")] == [1, 2, 3, 4, 5, 6]
@@ -186,7 +187,7 @@ def test_a_run_without_a_checkpoint_is_that_run_too(
     weights = tmp_path / "vgg.pt"
     torch.save(VGGFeatures(None, seed=8).state_dict(), weights)
     features = {"features": None, "vgg_weights": weights}
-    with pytest.raises(CommandError, match="other VGG features"):
+    with pytest.raises(CommandError, match="other features"):
         train(cartoons, photos, run, small.model_copy(update=features), resume=True)
 
 
@@ -273,7 +274,7 @@ def test_other_features_are_not_resumed_with(
 ) -> None:
     torch.save(VGGFeatures(None, seed=8).state_dict(), tmp_path / "vgg.pt")
     options = small.model_copy(update={"features": None, "vgg_weights": tmp_path / "vgg.pt"})
-    with pytest.raises(CommandError, match="other VGG features"):
+    with pytest.raises(CommandError, match="other features"):
         train(cartoons, photos, finished.run, options, resume=True)
 
 
@@ -454,3 +455,121 @@ def test_what_a_cpu_cannot_hold_is_told_before_anything_is_begun(
     assert not (tmp_path / "run").exists()
     monkeypatch.setattr(planning, "free_memory", lambda: None)  # where nobody tells, it is tried
     assert plan(cartoons, photos, tmp_path / "run", small).needs()
+
+
+@pytest.mark.parametrize("moments", ["exp_avg", "exp_avg_sq", "step"])
+@pytest.mark.parametrize("wrong", [torch.zeros(1), torch.zeros(2, dtype=torch.int64), "x", None])
+def test_moments_that_do_not_fit_never_reach_the_optimizer(
+    finished: RunSummary,
+    cartoons: Path,
+    photos: Path,
+    small: TrainOptions,
+    tmp_path: Path,
+    moments: str,
+    wrong: Any,
+) -> None:
+    """A fused step would write past their end."""
+    shutil.copytree(finished.run, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "step-000006.pt"
+    content = torch.load(path, weights_only=True)
+    content["states"]["generator_optimizer"]["state"][0][moments] = wrong
+    torch.save(content, path)
+    with pytest.raises(FramekitError, match="belongs to other networks"):
+        train(cartoons, photos, tmp_path / "run", small.model_copy(update={"max_steps": 7}), resume=True)
+
+
+def test_a_layout_in_memory_may_change_on_the_way(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    weights = []
+    for layout in (False, True):
+        run = tmp_path / str(layout)
+        shutil.copytree(finished.run, run)
+        options = small.model_copy(update={"max_steps": 8, "channels_last": layout})
+        summary = train(cartoons, photos, run, options, resume=True)
+        assert summary
+        weights.append(checkpoints.load(summary.checkpoint).states["generator"])
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_somebody_elses_stays(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("mine")
+    with pytest.raises(CommandError, match=r"holds something that is no run, as README\.md"):
+        train(cartoons, photos, tmp_path / "mine", small)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["README.md"]
+    for dataset in (cartoons, photos):
+        for place in (dataset, dataset / "pairs" / "run"):
+            with pytest.raises(CommandError, match="does not go into a dataset|is no run"):
+                plan(cartoons, photos, place, small)
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError, match="not a folder"):
+        plan(cartoons, photos, tmp_path / "file" / "run", small)
+
+
+def test_one_trainer_at_a_time(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second() -> None:
+        with pytest.raises(FramekitError, match="is being trained by another process"):
+            train(cartoons, photos, tmp_path / "run", small, resume=True)
+
+    stop_after(3, second, monkeypatch)
+    assert train(cartoons, photos, tmp_path / "run", small)
+
+
+def test_a_summary_that_a_killed_run_did_not_write_is_written_later(
+    finished: RunSummary, cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path
+) -> None:
+    """As after SIGKILL between the last checkpoint of a longer run and its end."""
+    run, longer = tmp_path / "run", small.model_copy(update={"max_steps": 8})
+    shutil.copytree(finished.run, run)
+    train(cartoons, photos, run, longer, resume=True)
+    for name in ("run.json", "README.md"):
+        shutil.copy(finished.run / name, run / name)
+    train(cartoons, photos, run, longer, resume=True)
+    assert json.loads((run / "run.json").read_text())["steps"] == 8
+    assert "trained it for 8 steps" in " ".join((run / "README.md").read_text().split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b'{"step": null}',
+        b'{"step": 1}',
+        b"[" * 100_000,
+        b'{"step": -99999999999999999999999, "phase": "init"}',
+        b'{"step": 2, "phase": "main", "raw": {"content": "x"}}',
+        b'{"step": 2, "phase": "main", "raw": 3}',
+        b'{"step": 2, "phase": "main", "score": {"style": 1}}',
+        b'{"step": 2, "phase": "main", "epoch": 1' + b"0" * 400 + b"}",
+    ],
+)
+def test_damaged_lines_of_a_log_are_left_out(finished: RunSummary, tmp_path: Path, line: bytes) -> None:
+    log = tmp_path / "log.jsonl"
+    whole = (finished.run / "log.jsonl").read_bytes()
+    log.write_bytes(line + b"\n" + whole)
+    run_folder.Log(tmp_path, since=6).close()
+    assert log.read_bytes() == whole
+
+
+def test_features_of_ones_own_that_fail_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_features.py").write_text(
+        "import sys, torch\n"
+        "class Fails(torch.nn.Module):\n    def forward(self, x): raise RuntimeError('boom')\n"
+        "class Cuts(torch.nn.Module):\n    def forward(self, x): return x.detach()\n"
+        "class Wild(torch.nn.Module):\n    def forward(self, x): return x / 0 * 0\n"
+        "def leaves(): sys.exit(7)\n"
+        "def random(): return torch.nn.Conv2d(3, 4, 3)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    said = {"Fails": "boom", "Cuts": "no gradient", "Wild": "not finite", "leaves": "SystemExit: 7"}
+    for name, words in said.items():
+        with pytest.raises(CommandError, match=words):
+            load_features(TrainOptions(features=f"own_features:{name}"))
+    one, other = (load_features(TrainOptions(features="own_features:random", seed=3)) for _ in range(2))
+    assert one.digest == other.digest  # so that such a run can go on

@@ -29,12 +29,13 @@ class Generator(nn.Module):
         options: Width, depth and kinds of its layers; the paper's when None.
 
     Attributes:
+        options: As given.
         recompute: Remember only what passes between its stages, and compute the rest again for gradients.
     """
 
     def __init__(self, options: GeneratorOptions | None = None) -> None:
         super().__init__()
-        options = options or GeneratorOptions()
+        self.options = options = options or GeneratorOptions()
         make, padding, n = _Layers(options), options.padding, options.base_channels
         n2, n4 = 2 * n, 4 * n
         self.recompute = False

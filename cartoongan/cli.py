@@ -153,3 +153,30 @@ def stylize(
             say(f"note: {printable(place)}: {note}")
     click.echo(f"made {len(summary.written)} cartoons in {printable(out)}")
     return 1 if summary.failed else 0
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def export(*, model: Path, out: Path, overwrite: bool, as_json: bool) -> None:
+    """Write the generator of MODEL, a run folder, checkpoint or .safetensors file, for use elsewhere.
+
+    \b
+    cartoongan export runs/popeye popeye.onnx            for ONNX Runtime; any height and width, by 4
+    cartoongan export runs/popeye popeye.safetensors     weights alone
+    cartoongan export runs/popeye popeye-model           a folder for the Hugging Face hub, with a card
+
+    An ONNX file is run beside the generator before it is put in its place, and refused where the two differ.
+    """
+    from cartoongan import exporting
+
+    done = exporting.export(model, out, overwrite=overwrite)
+    if as_json:
+        print_json({"written": [str(path) for path in done.written], "difference": done.difference})
+        return
+    for path in done.written:
+        click.echo(printable(path))
+    if done.difference is not None:
+        click.echo(f"differs from PyTorch by {done.difference:.1e} at most, of [-1, 1]")

@@ -155,12 +155,20 @@ class StylizeSummary:
 
 
 def load(model: str | Path, options: StylizeOptions | None = None) -> Stylizer:
-    """Load a generator from a run folder (its newest checkpoint), a checkpoint or a .safetensors file.
+    """Load a generator from a run folder (its newest checkpoint), a checkpoint, a .safetensors or .onnx file.
 
     Raises:
         FramekitError: There is no generator there.
+        CommandError: Options that do not suit it.
     """
     options = options or StylizeOptions()
+    if Path(model).suffix.lower() == ".onnx":
+        from cartoongan.onnx_model import OnnxGenerator
+
+        if options.compile or options.precision != "fp32":
+            raise CommandError("--compile and --precision are not for ONNX files", where=model)
+        generator: Any = OnnxGenerator(Path(model))
+        return Stylizer(generator, pick_device("cpu"), options)
     return Stylizer(load_generator(model), pick_device(options.device), options)
 
 
@@ -191,9 +199,10 @@ def stylize_paths(
             _make_pictures(stylizer, pictures, summary, overwrite=overwrite)
         for source, place in places:
             if is_video(source):
-                with _noted(summary, source, place, overwrite=overwrite):
+                with _noted(summary, source, place):
                     from cartoongan.videos import stylize_video
 
+                    _leave_present(place, overwrite=overwrite)
                     summary.videos[place] = stylize_video(stylizer, source, place)
                     summary.written.append(place)
     except _Full:
@@ -208,15 +217,13 @@ class _Full(Exception):
 
 
 @contextmanager
-def _noted(summary: StylizeSummary, source: Path, place: Path, *, overwrite: bool) -> Iterator[None]:
+def _noted(summary: StylizeSummary, source: Path, place: Path) -> Iterator[None]:
     """Note as a failure of `source` what is raised inside.
 
     Raises:
         _Full: The disk is.
     """
     try:
-        if os.path.lexists(place) and not overwrite:
-            raise FramekitError("is there already", where=place, advice="replace with --overwrite")
         yield
     except CommandError:
         raise
@@ -231,6 +238,11 @@ def _noted(summary: StylizeSummary, source: Path, place: Path, *, overwrite: boo
             raise _Full from error
 
 
+def _leave_present(place: Path, *, overwrite: bool) -> None:
+    if os.path.lexists(place) and not overwrite:
+        raise FramekitError("is there already", where=place, advice="replace with --overwrite")
+
+
 def _make_pictures(
     stylizer: Stylizer, places: list[tuple[Path, Path]], summary: StylizeSummary, *, overwrite: bool
 ) -> None:
@@ -241,7 +253,7 @@ def _make_pictures(
             made = _stylized(stylizer, some, summary, overwrite=overwrite)
             for source, place in some:
                 if place in made:
-                    with _noted(summary, source, place, overwrite=overwrite):
+                    with _noted(summary, source, place):
                         write_picture(place, made[place])
                         summary.written.append(place)
                 progress.advance(note=place.name)
@@ -253,7 +265,8 @@ def _stylized(
     """Cartoons by place of those pictures that can be read; those of one size are computed together."""
     groups: dict[Any, list[tuple[Path, Path, Picture]]] = {}
     for source, place in places:
-        with _noted(summary, source, place, overwrite=overwrite):
+        with _noted(summary, source, place):
+            _leave_present(place, overwrite=overwrite)
             picture = read_picture(source)
             groups.setdefault((picture.rgb.shape, picture.rgb.dtype), []).append((source, place, picture))
     made: dict[Path, Picture] = {}
@@ -261,7 +274,7 @@ def _stylized(
         try:
             cartoons = stylizer.together(np.stack([picture.rgb for *_, picture in group]))
         except MemoryError:
-            made |= _one_by_one(stylizer, group, summary, overwrite=overwrite)
+            made |= _one_by_one(stylizer, group, summary)
             continue
         for (_, place, picture), cartoon in zip(group, cartoons, strict=True):
             made[place] = replace(picture, rgb=cartoon)
@@ -269,10 +282,10 @@ def _stylized(
 
 
 def _one_by_one(
-    stylizer: Stylizer, group: list[tuple[Path, Path, Picture]], summary: StylizeSummary, *, overwrite: bool
+    stylizer: Stylizer, group: list[tuple[Path, Path, Picture]], summary: StylizeSummary
 ) -> dict[Path, Picture]:
     made = {}
     for source, place, picture in group:
-        with _noted(summary, source, place, overwrite=overwrite):
+        with _noted(summary, source, place):
             made[place] = replace(picture, rgb=stylizer(picture.rgb))
     return made

@@ -105,24 +105,25 @@ def stylize_video(stylizer: Stylizer, source: Path, place: Path) -> VideoFigures
         import av
         from av.error import FFmpegError
 
-        from framekit.sources.film import open_film, reason
+        from framekit.sources.film import open_film, read_facts, reason
     except ImportError as error:
         raise FramekitError(
             f"videos need {error.name}, which is not installed", where=source, advice="pip install av"
         ) from None
     av.logging.set_level(None)
+    facts = read_facts(source)
     place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open_film(source) as (film, video), whole_file(place) as temporary:
+    with open_film(source) as (film, video), whole_file(place) as temporary:
+        try:
             options = {"fflags": "+bitexact"}  # else Matroska writes the date and random numbers
             kind = CONTAINERS[place.suffix.lower()]
             with av.open(str(temporary), "w", format=kind, container_options=options) as made:
-                job = _Job(stylizer, film, video, made, place)
+                job = _Job(stylizer, film, video, made, place, size=(facts.width, facts.height))
                 return job.carry_out(source)
-    except FFmpegError as error:
-        if error.errno in NO_ROOM:
-            raise OSError(error.errno, error.strerror, str(place)) from error
-        raise FramekitError(f"cannot be written ({reason(error)})", where=place) from error
+        except FFmpegError as error:
+            if error.errno in NO_ROOM:
+                raise OSError(error.errno, error.strerror, str(place)) from error
+            raise FramekitError(f"cannot be written ({reason(error)})", where=place) from error
 
 
 def encoder_for(kind: str, asked: str) -> str:
@@ -161,18 +162,26 @@ class _Job:
         stylizer: What makes cartoons.
         film, video: Read by the thread ahead alone.
         made: Written by the thread behind alone, once it is set up.
-        place: Where it will be; its name is for messages.
+        place: Where it will be.
+        size: Width and height of its pictures as they are meant to be seen.
     """
 
     def __init__(
-        self, stylizer: Stylizer, film: InputContainer, video: VideoStream, made: OutputContainer, place: Path
+        self,
+        stylizer: Stylizer,
+        film: InputContainer,
+        video: VideoStream,
+        made: OutputContainer,
+        place: Path,
+        *,
+        size: tuple[int, int],
     ) -> None:
         self._stylizer, self._film, self._video, self._made = stylizer, film, video, made
         self._time_base = Fraction(video.time_base or Fraction(1, 1000))
         self._kind = CONTAINERS[place.suffix.lower()]
         self._encoder = encoder_for(self._kind, stylizer.options.encoder)
         self._out: Any = None
-        self._size: tuple[int, int] | None = None
+        self._size = size
         self.notes: list[str] = []
         self._damaged = self._frames = 0
 
@@ -213,6 +222,7 @@ class _Job:
             options["crf"] = str(crf)
         rate = fraction(self._video.average_rate) or fraction(self._video.guessed_rate) or Fraction(25)
         out: Any = self._made.add_stream(self._encoder, rate=rate, options=options)
+        out.width, out.height = (side + side % 2 for side in self._size)
         out.pix_fmt = "yuv420p"
         context = out.codec_context
         context.time_base = out.time_base = self._time_base
@@ -275,7 +285,6 @@ class _Job:
         if last == -1 << 62 and frame.pts is None:
             pts = 0
         rgb = to_rgb(frame, pixel_aspect(self._video))
-        self._size = self._size or (rgb.shape[1], rgb.shape[0])
         if (rgb.shape[1], rgb.shape[0]) != self._size:
             raise FramekitError("its pictures change their size midway", advice="cut it there first")
         return Frame(rgb, max(pts, last + 1), frame.duration or step)
@@ -289,8 +298,6 @@ class _Job:
         from framekit.sources.picture import SCALING, reformatted
 
         rgb = _even(item.rgb)
-        if not self._frames:
-            self._out.width, self._out.height = rgb.shape[1], rgb.shape[0]
         picture = reformatted(
             VideoFrame.from_ndarray(rgb, format="rgb24"),
             format="yuv420p",

@@ -1,6 +1,6 @@
 """What `torch.hub.load` finds here.
 
-    torch.hub.load("OWNER/REPOSITORY", "cartoongan", weights="generator.safetensors")
+torch.hub.load("OWNER/REPOSITORY", "cartoongan", weights="generator.safetensors")
 """
 
 from __future__ import annotations

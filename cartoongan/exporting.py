@@ -140,8 +140,8 @@ tags:
 
 # A generator of CartoonGAN
 
-Makes cartoons of photos (Chen et al., CVPR 2018). What it was trained on lies in its run folder, which was not
-at hand when this card was written: say it here.
+Makes cartoons of photos (Chen et al., CVPR 2018). What it was trained on lies in its run folder, which was
+not at hand when this card was written: say it here.
 
 ```bash
 cartoongan stylize {weights} photo.jpg --out cartoon.png

@@ -136,8 +136,8 @@ def stylize(
     --overwrite.
 
     A picture of more than --tile-size squared pixels is made in tiles that are blended into each other. With
-    batch norm they give what the whole picture would give. The other norms (instance, layer) measure a tile
-    by itself: colours may then differ from tile to tile, and --tile-size 0 makes it in one piece.
+    batch norm they give what the whole picture would give. The other norms (instance, layer) take their
+    statistics from the whole picture, shrunk: near, not the same, and --tile-size 0 makes it in one piece.
     """
     from cartoongan import stylize as stylizing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,11 @@ from torch import Tensor
 from cartoongan.checkpoints import load_generator
 from cartoongan.devices import memory_errors, pick_device
 from cartoongan.looks import as_array, looked, signed
-from cartoongan.networks import SIZE_MULTIPLE, Generator
+from cartoongan.networks import SIZE_MULTIPLE, Generator, statistics_of
 from cartoongan.options import GeneratorOptions, StylizeOptions
 from cartoongan.pictures import Picture, check_format, read_picture, write_picture
 from cartoongan.places import find_places, is_video
-from cartoongan.tiles import in_tiles, reach_of, spans
+from cartoongan.tiles import in_tiles, reach_of, shrunk, spans
 from framekit.errors import CommandError, FramekitError, reason_of
 from framekit.files import NO_ROOM
 from framekit.terminal.progress import Progress
@@ -105,10 +105,11 @@ class Stylizer:
             np.pad(images, [(0, 0), *missing, (0, 0)], mode="symmetric") if any(map(max, missing)) else images
         )
         size = self.options.tile_size
-        if not size or height * width <= size * size:
-            size = max(padded.shape[1:3])
+        tiled = 0 < size * size < height * width
+        whole = self._statistics(padded, size) if tiled else nullcontext()
+        size = size if tiled else max(padded.shape[1:3])
         top = 0
-        with memory_errors(f"{width}×{height} pixels"):
+        with memory_errors(f"{width}×{height} pixels"), whole:
             for made in in_tiles(
                 partial(self._generate, padded), padded.shape[1], padded.shape[2], size, self._reach
             ):
@@ -117,6 +118,18 @@ class Stylizer:
                     photos = self._signed(images[:, top:bottom])
                     yield photos, looked(made[:, :, : bottom - top, :width], photos, self.options)
                 top = bottom
+
+    @contextmanager
+    def _statistics(self, padded: np.ndarray, size: int) -> Iterator[None]:
+        """Norms that measure what they see use what they see of the whole picture while this lasts."""
+        if not isinstance(self._generator, torch.nn.Module):
+            yield  # an ONNX file's cannot be reached
+            return
+        short = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+        with ExitStack() as measured:
+            with torch.no_grad(), short:
+                measured.enter_context(statistics_of(self._generator, self._signed(shrunk(padded, size))))
+            yield
 
     def _generate(self, padded: np.ndarray, rows: slice, columns: slice) -> Tensor:
         photos = self._signed(padded[:, rows, columns]).contiguous(memory_format=self._layout)

@@ -2,18 +2,23 @@
 
 An output pixel of the generator depends on inputs up to `reach_of` pixels away. A tile's outputs nearer than
 that to an edge inside the picture are not used. So with batch norm, whose statistics are fixed, tiles give
-what the whole picture gives. The other norms measure statistics on what they see, here on a tile.
+what the whole picture gives. The other norms measure statistics on what they see, which would be a tile: they
+are given those of the whole picture, shrunk to a tile's size.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
+from cartoongan.networks import SIZE_MULTIPLE
 from cartoongan.options import GeneratorOptions
 from framekit.errors import CommandError
 
@@ -43,6 +48,14 @@ def reach_of(options: GeneratorOptions) -> int:
     for k7. And 4 since a stride's grid may lie to either side.
     """
     return 28 + 8 * options.residual_blocks
+
+
+def shrunk(images: np.ndarray, size: int) -> np.ndarray:
+    """Whole pictures, (N, H, W, 3), with as many pixels as a tile at most; sides are multiples of 4."""
+    height, width = images.shape[1:3]
+    scale = min(1.0, size / math.sqrt(height * width))
+    to = [max(SIZE_MULTIPLE, int(side * scale) // SIZE_MULTIPLE * SIZE_MULTIPLE) for side in (width, height)]
+    return np.stack([cv2.resize(image, to, interpolation=cv2.INTER_AREA) for image in images])
 
 
 def spans(length: int, size: int, reach: int) -> list[Span]:

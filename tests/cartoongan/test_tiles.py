@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from cartoongan.networks import Generator
+from cartoongan.networks import Generator, statistics_of, to_bytes
 from cartoongan.options import GeneratorOptions, StylizeOptions
 from cartoongan.stylize import Stylizer
 from cartoongan.tiles import BAND, in_tiles, reach_of, spans
@@ -82,3 +83,32 @@ def test_tiles_too_small_are_refused_at_once() -> None:
     small = Stylizer(generator(residual_blocks=1), CPU, StylizeOptions(tile_size=64))
     with pytest.raises(CommandError, match=r"--tile-size 64 is too small.* give at least 168"):
         small.check_tiles()
+
+
+@pytest.mark.parametrize("norm", ["instance", "instance-affine", "layer"])
+def test_other_norms_take_the_whole_pictures_statistics(norm: str) -> None:
+    """Left dark, right bright: a tile's own statistics would make both alike."""
+    made = generator(residual_blocks=1, norm=norm)
+    photo = np.random.default_rng(1).integers(0, 60, (172, 500, 3), dtype=np.uint8)
+    photo[:, 250:] += 190
+    photo = cv2.GaussianBlur(photo, (0, 0), 2)
+    whole = Stylizer(made, CPU, StylizeOptions(tile_size=0))(photo).astype(int)
+    stylizer = Stylizer(made, CPU, StylizeOptions(tile_size=172))
+    tiled = stylizer(photo)
+    strips = [made(stylizer._signed(photo[None, :, left : left + 172])) for left in (0, 328)]
+    own = np.abs(
+        to_bytes(torch.cat(strips, 3))[0].permute(1, 2, 0).numpy() - np.delete(whole, range(172, 328), 1)
+    )
+    assert np.abs(tiled - whole).mean() < own.mean() / 3
+    assert not [norm for norm in made.modules() if getattr(norm, "fixed", None) is not None]
+    assert np.array_equal(stylizer(photo[:100, :100]), Stylizer(made, CPU)(photo[:100, :100]))
+
+
+def test_fixed_statistics_are_those_of_the_picture() -> None:
+    """Measured on a picture and used on it, the norms give what they give by themselves."""
+    for norm in ("instance", "instance-affine", "layer"):
+        made = generator(residual_blocks=1, norm=norm)
+        photos = torch.rand(2, 3, 24, 32) * 2 - 1
+        with statistics_of(made, photos):
+            fixed = made(photos)
+        assert torch.allclose(fixed, made(photos), atol=1e-4)

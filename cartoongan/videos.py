@@ -184,6 +184,7 @@ class _Job:
         self._size = size
         self.notes: list[str] = []
         self._damaged = self._frames = 0
+        self._last: int | None = None
 
     def carry_out(self, source: Path) -> VideoFigures:
         self._out = self._add_video()
@@ -252,8 +253,8 @@ class _Job:
         from av.error import EOFError as EndOfFilm
         from av.error import FFmpegError
 
+        between: deque[VideoFrame | None] = deque([None, None], 2)  # the last but one, and the last
         wanted = [self._video, *(self._film.streams[index] for index in copied)]
-        last = -1 << 62
         try:
             for packet in self._film.demux(wanted):
                 if packet.stream.index != self._video.index:
@@ -269,25 +270,36 @@ class _Job:
                     self._damaged += 1
                     continue
                 for frame in frames:
-                    made = self._picture(frame, last)
-                    last = made.pts
-                    yield made
+                    yield from self._last_of(between, frame)
         except FFmpegError as error:
             self.notes.append(f"the film breaks off ({error.strerror})")
+        yield from self._last_of(between, None)
 
-    def _picture(self, frame: VideoFrame, last: int) -> Frame:
+    def _last_of(self, between: deque[VideoFrame | None], after: VideoFrame | None) -> Iterator[Frame]:
+        """The picture before `after`: an interlaced frame becomes whole by its neighbours on both sides."""
+        from framekit.sources.deinterlacing import deinterlaced
+
+        before, frame = between
+        between.append(after)
+        if frame is not None:
+            made = self._picture(deinterlaced(before, frame, after))
+            self._last = made.pts
+            yield made
+
+    def _picture(self, frame: VideoFrame) -> Frame:
         from framekit.sources.film import pixel_aspect
         from framekit.sources.picture import to_rgb
 
         step = max(1, round(1 / (self._time_base * (self._out.average_rate or 25))))
         base = Fraction(frame.time_base or self._time_base)
-        pts = last + step if frame.pts is None else round(frame.pts * base / self._time_base)
-        if last == -1 << 62 and frame.pts is None:
-            pts = 0
+        expected = 0 if self._last is None else self._last + step
+        pts = expected if frame.pts is None else round(frame.pts * base / self._time_base)
+        if self._last is not None:
+            pts = max(pts, self._last + 1)
         rgb = to_rgb(frame, pixel_aspect(self._video))
         if (rgb.shape[1], rgb.shape[0]) != self._size:
             raise FramekitError("its pictures change their size midway", advice="cut it there first")
-        return Frame(rgb, max(pts, last + 1), frame.duration or step)
+        return Frame(rgb, pts, frame.duration or step)
 
     def _write(self, item: Frame | Packet) -> None:
         if not isinstance(item, Frame):

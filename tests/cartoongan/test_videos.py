@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ import pytest
 import torch
 
 from cartoongan import videos
+from cartoongan.looks import as_array
 from cartoongan.options import StylizeOptions
 from cartoongan.stylize import Stylizer, stylize_paths
 from framekit.errors import CommandError
+from framekit.sources.decoding import film_pictures
+from framekit.sources.frames import Decoded
 from framekit.sources.picture import to_rgb
+from framekit.sources.sampling import Sampling
 from tests.films import number_of, numbered_film, numbered_frame, write_film
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +51,8 @@ def packets_of(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
         return [(p.pts * Fraction(p.time_base), bytes(p)) for p in film.demux(stream) if p.dts is not None]
 
 
-def with_sound_and_subtitles(path: Path) -> Path:
-    """A film of uneven frame times, with a tone and two lines of text."""
+def with_sound(path: Path) -> Path:
+    """A film of uneven frame times, with a tone."""
     with av.open(str(path), "w") as film:
         video: Any = film.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
@@ -69,7 +74,7 @@ def with_sound_and_subtitles(path: Path) -> Path:
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.mov"])
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_frames_keep_their_time_and_sound_is_copied(name: str, batch_size: int, tmp_path: Path) -> None:
-    film = with_sound_and_subtitles(tmp_path / name)
+    film = with_sound(tmp_path / name)
     summary = stylize_paths(echo(batch_size=batch_size), [film], tmp_path / "out" / name)
     assert (summary.written, summary.failed) == ([tmp_path / "out" / name], [])
     was, made = pictures_of(film), pictures_of(tmp_path / "out" / name)
@@ -100,7 +105,7 @@ def test_pixels_become_square_and_odd_sizes_even(tmp_path: Path) -> None:
 
 
 def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
-    film = with_sound_and_subtitles(tmp_path / "film.mkv")
+    film = with_sound(tmp_path / "film.mkv")
     for name in ("a.mkv", "b.mkv"):
         stylize_paths(echo(smooth=0.5), [film], tmp_path / name)
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
@@ -147,7 +152,7 @@ def test_what_cannot_be_is_refused(out: str, options: dict[str, Any], words: str
 
 
 def test_sound_that_a_container_does_not_take_is_told(tmp_path: Path) -> None:
-    film = with_sound_and_subtitles(tmp_path / "film.mkv")
+    film = with_sound(tmp_path / "film.mkv")
     summary = stylize_paths(echo(), [film], tmp_path / "out.webm")
     assert summary.videos[tmp_path / "out.webm"].notes == ["sound left out: webm takes no aac; .mkv does"]
     assert len(pictures_of(tmp_path / "out.webm")) == 6
@@ -209,3 +214,53 @@ def test_encoders_are_taken_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert videos.encoder_for("matroska", "mpeg4") == "mpeg4"
     with pytest.raises(CommandError, match="here are: libsvtav1, mpeg4"):
         videos.encoder_for("mp4", "libx264")
+
+
+class Watching(Echo):
+    """Gives photos back, and remembers them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[np.ndarray] = []
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        self.seen += [as_array(photos[n : n + 1], np.dtype(np.uint8))[0] for n in range(len(photos))]
+        return photos
+
+
+def seen_of(film: Path, out: Path) -> list[np.ndarray]:
+    """What the generator was shown of a film, without the lines that were added for its strides."""
+    watching = Watching()
+    stylize_paths(Stylizer(watching, torch.device("cpu")), [film], out)  # type: ignore[arg-type]
+    return watching.seen
+
+
+def test_the_generator_sees_what_the_dataset_has(odd_film: Callable[[str], Path], tmp_path: Path) -> None:
+    """Interlaced frames made whole, as `framekit extract` makes them."""
+    film = odd_film("mpeg2_interlaced")
+    wanted = [each.image for each in film_pictures(film, Sampling(every=1), decoded=Decoded())]
+    seen = seen_of(film, tmp_path / "out.mkv")
+    assert len(seen) == len(wanted) > 3
+    assert all(np.array_equal(a, b) for a, b in zip(seen, wanted, strict=True))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "out"),
+    [("rotated.mp4", "mp4"), ("sample_with_ssa_subtitles.mkv", "mkv"), ("sine_stereo_mp2.mpg", "mkv")],
+)
+def test_real_films_keep_times_sound_and_subtitles(
+    name: str, out: str, real_data: Path, tmp_path: Path
+) -> None:
+    film, place = real_data / "oddities" / name, tmp_path / f"out.{out}"
+    assert not stylize_paths(echo(), [film], place).failed
+    was, made = pictures_of(film), pictures_of(place)
+    assert [float(time) for time, _ in made] == pytest.approx([float(time) for time, _ in was], abs=6e-4)
+    height, width = was[0][1].shape[:2]
+    assert made[0][1].shape[:2] == (height + height % 2, width + width % 2)
+    for kind in ("audio", "subtitle"):
+        with av.open(str(film)) as opened:
+            if any(stream.type == kind for stream in opened.streams):
+                assert [data for _, data in packets_of(place, kind)] == [
+                    data for _, data in packets_of(film, kind)
+                ]

@@ -2,14 +2,15 @@
 
     python -m tests.benchmarks.stylize [--size 640x360] [--frames 8] [--batch-size 1] [--rounds 3] [--json]
 
-What is compared, in seconds of wall time, median of the rounds, in one process and by turns:
+What is compared, in seconds of wall time and of CPU time, median of the rounds, in one process and by turns:
 
 - bare: the generator's forward over batches that lie on the device, same batch size and precision, no more.
 - film: `cartoongan.videos.stylize_video`, H.264 to H.264: decoding, colours, copies to the
   device and back, the flicker figure, encoding.
 
 The aim is a ratio of at most 1.15: all else hidden behind the generator. On a CPU decoder, encoder and
-generator share the cores, so what they cost is not hidden but added: leave a core free by OMP_NUM_THREADS.
+generator share the cores, so what they cost is hidden only where a core is free (OMP_NUM_THREADS), and the
+ratio in CPU time, in which nothing is hidden, is what holds where others work too.
 Both precisions are measured, and at what bf16 stands against fp32. With a GPU, `--size` may be repeated
 (1280x720, 1920x1080 are the default there), and frames per second are of the film.
 """
@@ -63,15 +64,15 @@ def stylizer_of(args: argparse.Namespace, precision: str, device: torch.device) 
     return Stylizer(generator, device, options)
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time of `work`, to the end of what it began on the device."""
+def seconds(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    """Wall and CPU time of `work`, all threads, to the end of what it began on the device."""
     import torch
 
-    began = time.perf_counter()
+    began = time.perf_counter(), time.process_time()
     work()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
 def bare(stylizer: Stylizer, width: int, height: int, frames: int, batch: int) -> Callable[[], None]:
@@ -100,7 +101,7 @@ def measure(args: argparse.Namespace, size: str, precision: str, device: torch.d
     width, height = map(int, size.split("x"))
     stylizer = stylizer_of(args, precision, device)
     frames = args.frames - args.frames % args.batch_size
-    times: dict[str, list[float]] = {"bare": [], "film": []}
+    times: dict[str, list[tuple[float, float]]] = {"bare": [], "film": []}
     with tempfile.TemporaryDirectory() as folder:
         source = film(Path(folder) / "film.mp4", width, height, frames)
         ways = {
@@ -112,19 +113,22 @@ def measure(args: argparse.Namespace, size: str, precision: str, device: torch.d
             for name, work in ways.items():
                 times[name].append(seconds(work, device))
             note(
-                f"{size} {precision} round {round_ + 1}: {times['bare'][-1]:.2f} s, {times['film'][-1]:.2f} s"
+                f"{size} {precision} round {round_ + 1}: {times['bare'][-1][0]:.2f} s, {times['film'][-1][0]:.2f} s"
             )
-    middle = {name: statistics.median(values) for name, values in times.items()}
-    ratios = [b / a for a, b in zip(times["bare"], times["film"], strict=True)]
+    pairs = zip(times["bare"], times["film"], strict=True)
+    ratios = [[film / bare for bare, film in zip(*pair, strict=True)] for pair in pairs]
+    wall = {name: statistics.median(each[0] for each in values) for name, values in times.items()}
     return {
         "size": size,
         "precision": precision,
         "batch_size": args.batch_size,
         "frames": frames,
-        "bare_seconds": middle["bare"],
-        "film_seconds": middle["film"],
-        "ratio": statistics.median(ratios),
-        "frames_per_second": frames / middle["film"],
+        "bare_seconds": wall["bare"],
+        "bare_cpu_seconds": statistics.median(cpu for _, cpu in times["bare"]),
+        "film_seconds": wall["film"],
+        "ratio": statistics.median(ratio for ratio, _ in ratios),
+        "cpu_ratio": statistics.median(ratio for _, ratio in ratios),
+        "frames_per_second": frames / wall["film"],
     }
 
 
@@ -155,12 +159,15 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['size']} {row['precision']} batch {row['batch_size']}: bare {row['bare_seconds']:.2f} s, "
-            f"film {row['film_seconds']:.2f} s, ratio {row['ratio']:.3f} (aim {AIM}), "
+            f"film {row['film_seconds']:.2f} s, ratio {row['ratio']:.3f}, "
+            f"in CPU time {row['cpu_ratio']:.3f} (aim {AIM}), "
             f"{row['frames_per_second']:.3g} frames/s"
         )
     for size in sizes:
         long, short = (next(r for r in rows if (r["size"], r["precision"]) == (size, p)) for p in PRECISIONS)
-        print(f"{size}: bf16 takes {short['bare_seconds'] / long['bare_seconds']:.2f} of fp32's time, bare")
+        print(
+            f"{size}: bf16 takes {short['bare_cpu_seconds'] / long['bare_cpu_seconds']:.2f} of fp32's CPU time"
+        )
 
 
 if __name__ == "__main__":

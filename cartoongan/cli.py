@@ -26,7 +26,8 @@ def main() -> None:
 
     \b
     cartoongan train --cartoons DATASET --photos DATASET --out RUN
-    cartoongan stylize RUN photo.jpg --out cartoons
+    cartoongan stylize RUN photo.jpg film.mp4 --out cartoons
+    cartoongan export RUN model.onnx
     """
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from cartoongan.stylize import Stylizer
+    from framekit.sources.film import FilmFacts
 
 ENCODERS: dict[str, tuple[str, ...]] = {
     "webm": ("libvpx-vp9", "libsvtav1"),
@@ -118,7 +119,7 @@ def stylize_video(stylizer: Stylizer, source: Path, place: Path) -> VideoFigures
             options = {"fflags": "+bitexact"}  # else Matroska writes the date and random numbers
             kind = CONTAINERS[place.suffix.lower()]
             with av.open(str(temporary), "w", format=kind, container_options=options) as made:
-                job = _Job(stylizer, film, video, made, place, size=(facts.width, facts.height))
+                job = _Job(stylizer, film, video, made, place, facts=facts)
                 return job.carry_out(source)
         except FFmpegError as error:
             if error.errno in NO_ROOM:
@@ -163,7 +164,7 @@ class _Job:
         film, video: Read by the thread ahead alone.
         made: Written by the thread behind alone, once it is set up.
         place: Where it will be.
-        size: Width and height of its pictures as they are meant to be seen.
+        facts: What its header says.
     """
 
     def __init__(
@@ -174,14 +175,14 @@ class _Job:
         made: OutputContainer,
         place: Path,
         *,
-        size: tuple[int, int],
+        facts: FilmFacts,
     ) -> None:
         self._stylizer, self._film, self._video, self._made = stylizer, film, video, made
         self._time_base = Fraction(video.time_base or Fraction(1, 1000))
         self._kind = CONTAINERS[place.suffix.lower()]
         self._encoder = encoder_for(self._kind, stylizer.options.encoder)
         self._out: Any = None
-        self._size = size
+        self._size, self._total = (facts.width, facts.height), facts.stated_frames or None
         self.notes: list[str] = []
         self._damaged = self._frames = 0
         self._last: int | None = None
@@ -190,11 +191,10 @@ class _Job:
         self._out = self._add_video()
         copied = self._add_others()
         steadier = Steadier(self._stylizer.options.smooth)
-        total = self._video.frames or None
         items = ahead(self._read(copied), ROOM)
         try:
             with (
-                Progress(f"stylize {source.name}", total=total, unit="frames") as progress,
+                Progress(f"stylize {source.name}", total=self._total, unit="frames") as progress,
                 Behind(self._write, ROOM) as behind,
             ):
                 others = _split(items, behind.put)

@@ -112,9 +112,8 @@ def measure(args: argparse.Namespace, size: str, precision: str, device: torch.d
         for round_ in range(args.rounds):
             for name, work in ways.items():
                 times[name].append(seconds(work, device))
-            note(
-                f"{size} {precision} round {round_ + 1}: {times['bare'][-1][0]:.2f} s, {times['film'][-1][0]:.2f} s"
-            )
+            took = ", ".join(f"{name} {each[-1][0]:.2f} s" for name, each in times.items())
+            note(f"{size} {precision} round {round_ + 1}: {took}")
     pairs = zip(times["bare"], times["film"], strict=True)
     ratios = [[film / bare for bare, film in zip(*pair, strict=True)] for pair in pairs]
     wall = {name: statistics.median(each[0] for each in values) for name, values in times.items()}
@@ -165,9 +164,8 @@ def main() -> None:
         )
     for size in sizes:
         long, short = (next(r for r in rows if (r["size"], r["precision"]) == (size, p)) for p in PRECISIONS)
-        print(
-            f"{size}: bf16 takes {short['bare_cpu_seconds'] / long['bare_cpu_seconds']:.2f} of fp32's CPU time"
-        )
+        share = short["bare_cpu_seconds"] / long["bare_cpu_seconds"]
+        print(f"{size}: bf16 takes {share:.2f} of fp32's CPU time")
 
 
 if __name__ == "__main__":

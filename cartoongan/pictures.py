@@ -139,12 +139,13 @@ def can_heic() -> bool:
 
 def _deep(path: Path, file: Image.Image) -> Picture | None:
     """A PNG of 16 bits a channel, which Pillow cuts to 8; None where it is not such a file."""
-    if file.format != "PNG" or "transparency" in file.info or file.getexif().get(ORIENTATION, 1) != 1:
+    if file.format != "PNG" or "transparency" in file.info:
         return None
-    content = path.read_bytes()
-    if tuple(content[24:26]) not in (RGB16, RGBA16):
+    with path.open("rb") as opened:
+        header = opened.read(BEFORE_CHUNKS)
+    if tuple(header[24:26]) not in (RGB16, RGBA16) or file.getexif().get(ORIENTATION, 1) != 1:
         return None
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("damaged")
     rgb = np.ascontiguousarray(pixels[..., 2::-1])

@@ -51,6 +51,8 @@ THREADS = 4
 """Of the encoder. Fixed: with another number x264 writes other bytes."""
 ROOM = 8
 """Frames that wait before the generator, and behind it."""
+MPEG4_FINEST = Fraction(1, 60_000)
+"""MPEG-4 has 16 bits for this; by 60,000 most frame rates divide."""
 BT709, LIMITED = 1, 1
 
 
@@ -181,6 +183,8 @@ class _Job:
         self._time_base = Fraction(video.time_base or Fraction(1, 1000))
         self._kind = CONTAINERS[place.suffix.lower()]
         self._encoder = encoder_for(self._kind, stylizer.options.encoder)
+        if self._encoder == "mpeg4" and self._time_base.denominator > MPEG4_FINEST.denominator:
+            self._time_base = MPEG4_FINEST
         self._out: Any = None
         self._size, self._total = (facts.width, facts.height), facts.stated_frames or None
         self.notes: list[str] = []
@@ -253,17 +257,19 @@ class _Job:
         from av.error import EOFError as EndOfFilm
         from av.error import FFmpegError
 
+        from framekit.sources.film import packets_of
+
         between: deque[VideoFrame | None] = deque([None, None], 2)  # the last but one, and the last
         wanted = [self._video, *(self._film.streams[index] for index in copied)]
         try:
-            for packet in self._film.demux(wanted):
+            for packet in packets_of(self._film, wanted):
                 if packet.stream.index != self._video.index:
                     if packet.dts is not None:
                         packet.stream = copied[packet.stream.index]
                         yield packet
                     continue
                 try:
-                    frames: Iterable[VideoFrame] = packet.decode()  # type: ignore[assignment]
+                    frames: Iterable[Any] = packet.decode()
                 except EndOfFilm:
                     continue
                 except FFmpegError:
@@ -299,7 +305,7 @@ class _Job:
         rgb = to_rgb(frame, pixel_aspect(self._video))
         if (rgb.shape[1], rgb.shape[0]) != self._size:
             raise FramekitError("its pictures change their size midway", advice="cut it there first")
-        return Frame(rgb, pts, frame.duration or step)
+        return Frame(rgb, pts, round((frame.duration or 0) * base / self._time_base) or step)
 
     def _write(self, item: Frame | Packet) -> None:
         if not isinstance(item, Frame):

@@ -264,3 +264,12 @@ def test_real_films_keep_times_sound_and_subtitles(
                 assert [data for _, data in packets_of(place, kind)] == [
                     data for _, data in packets_of(film, kind)
                 ]
+
+
+def test_mpeg4_takes_films_that_count_finer_than_it_can(tmp_path: Path) -> None:
+    film = numbered_film(tmp_path / "film.ts", 5)  # in 90,000ths of a second
+    assert not stylize_paths(echo(encoder="mpeg4"), [film], tmp_path / "out.mp4").failed
+    times = [[time for time, _ in pictures_of(path)] for path in (film, tmp_path / "out.mp4")]
+    assert [float(time - times[1][0]) for time in times[1]] == pytest.approx(
+        [float(time - times[0][0]) for time in times[0]], abs=1e-4
+    )

@@ -144,12 +144,17 @@ def load(path: Path) -> Checkpoint:
 
 def export_generator(path: Path, checkpoint: Checkpoint) -> None:
     """Write the generator alone as .safetensors; as metadata what it is, not how it was trained."""
+    write_weights(path, checkpoint.generator, checkpoint.options)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], options: GeneratorOptions) -> None:
+    """Write a generator's weights as .safetensors, with the options that it is built by."""
     from safetensors.torch import save as serialised
 
-    weights = {name: value.detach().cpu().contiguous() for name, value in checkpoint.generator.items()}
-    options = checkpoint.options.model_dump(include=set(GeneratorOptions.model_fields))
+    weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    kept = options.model_dump(include=set(GeneratorOptions.model_fields))
     # One entry only: safetensors writes several in any order, and the file would differ from run to run.
-    content = serialised(weights, metadata={"options": json.dumps(options, sort_keys=True)})
+    content = serialised(dict(weights), metadata={"options": json.dumps(kept, sort_keys=True)})
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
 
@@ -160,7 +165,7 @@ def load_generator(path: str | Path) -> Generator:
     Raises:
         FramekitError: There is none, or it is no generator of cartoongan.
     """
-    path = _model_file(Path(path))
+    path = model_file(Path(path))
     options: GeneratorOptions
     weights: Mapping[str, Any]
     if path.suffix == ".safetensors":
@@ -198,7 +203,12 @@ def _all(run: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The file that a generator is read from: `path`, or the newest checkpoint of a run folder.
+
+    Raises:
+        FramekitError: The folder has none.
+    """
     if not path.is_dir():
         return path
     found = latest(path) or path / EXPORT

@@ -12,7 +12,7 @@ from cartoongan.options import StylizeOptions, TrainOptions
 from cartoongan.presets import preset_lines
 from framekit import __version__
 from framekit.errors import printable
-from framekit.terminal.commands import Program, say
+from framekit.terminal.commands import Program, print_json, say
 from framekit.terminal.flags import Place, flags_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def main() -> None:
 
     \b
     cartoongan train --cartoons DATASET --photos DATASET --out RUN
-    cartoongan stylize RUN photo.jpg --out cartoons
+    cartoongan stylize RUN photo.jpg film.mp4 --out cartoons
+    cartoongan export RUN model.onnx
     """
 
 
@@ -106,26 +107,77 @@ def _show(plan: Plan) -> None:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder, or NAME.png for one photo."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder, or for one file a name, as NAME.png.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @flags_of(StylizeOptions)
 def stylize(
-    *, model: Path, inputs: tuple[Path, ...], out: Path, overwrite: bool, options: StylizeOptions
+    *,
+    model: Path,
+    inputs: tuple[Path, ...],
+    out: Path,
+    overwrite: bool,
+    as_json: bool,
+    options: StylizeOptions,
 ) -> int:
-    """Make cartoons of photos with MODEL: a run folder, a checkpoint or a .safetensors file.
+    """Make cartoons of photos and videos with MODEL: a run folder, checkpoint, .safetensors or .onnx file.
 
     \b
     cartoongan stylize runs/popeye photo.jpg --out cartoon.png
-    cartoongan stylize runs/popeye holiday/ more/*.jpg --out cartoons
+    cartoongan stylize runs/popeye holiday/ more/*.jpg --out cartoons --format webp
+    cartoongan stylize runs/popeye film.mp4 --out cartoon.mp4 --smooth 0.8
+    cartoongan stylize model.onnx photo.jpg --out cartoon.png --colour-keep --strength 0.7
 
-    Pictures keep their size and are written as PNG. Folders are searched to the bottom and keep their inner
-    paths. A file that is there already is left as it is, without --overwrite.
+    Pictures keep their size. Videos keep their sound, subtitles and the time of every frame. Folders are
+    searched to the bottom and keep their inner paths. A file that is there already is left as it is, without
+    --overwrite.
+
+    A picture of more than --tile-size squared pixels is made in tiles that are blended into each other. With
+    batch norm they give what the whole picture would give. The other norms (instance, layer) take their
+    statistics from the whole picture, shrunk: near, not the same, and --tile-size 0 makes it in one piece.
     """
     from cartoongan import stylize as stylizing
 
     summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out, overwrite=overwrite)
     for line in summary.failed:
         say(f"failed: {line}")
+    if as_json:
+        print_json(summary.as_json())
+        return 1 if summary.failed else 0
+    for place, figures in summary.videos.items():
+        click.echo(f"{printable(place)}: {figures.words}")
+        for note in figures.notes:
+            say(f"note: {printable(place)}: {note}")
     click.echo(f"made {len(summary.written)} cartoons in {printable(out)}")
     return 1 if summary.failed else 0
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def export(*, model: Path, out: Path, overwrite: bool, as_json: bool) -> None:
+    """Write the generator of MODEL, a run folder, checkpoint or .safetensors file, for use elsewhere.
+
+    \b
+    cartoongan export runs/popeye popeye.onnx            for ONNX Runtime; any height and width, by 4
+    cartoongan export runs/popeye popeye.safetensors     weights alone
+    cartoongan export runs/popeye popeye-model           a folder for the Hugging Face hub, with a card
+
+    An ONNX file is run beside the generator before it is put in its place, and refused where the two differ.
+    """
+    from cartoongan import exporting
+
+    done = exporting.export(model, out, overwrite=overwrite)
+    if as_json:
+        print_json({"written": [str(path) for path in done.written], "difference": done.difference})
+        return
+    for path in done.written:
+        click.echo(printable(path))
+    if done.difference is not None:
+        click.echo(f"differs from PyTorch by {done.difference:.1e} at most, of [-1, 1]")

@@ -6,7 +6,8 @@ In the comments k is the kernel's side, n the feature maps at 64 base channels, 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -29,12 +30,13 @@ class Generator(nn.Module):
         options: Width, depth and kinds of its layers; the paper's when None.
 
     Attributes:
+        options: As given.
         recompute: Remember only what passes between its stages, and compute the rest again for gradients.
     """
 
     def __init__(self, options: GeneratorOptions | None = None) -> None:
         super().__init__()
-        options = options or GeneratorOptions()
+        self.options = options = options or GeneratorOptions()
         make, padding, n = _Layers(options), options.padding, options.base_channels
         n2, n4 = 2 * n, 4 * n
         self.recompute = False
@@ -157,15 +159,34 @@ class GroupNorm(nn.GroupNorm):
 
     torch's own would bring 16-bit pictures to float32 under autocast, and refuses maps of one pixel, which
     photos of 4×4 come to. Means and variances are float32 inside in any case.
+
+    Attributes:
+        fixed: Mean and variance, (N, groups), to be used in place of the picture's own; see `statistics_of`.
+        measuring: Whether a picture's own become the fixed ones.
     """
+
+    fixed: tuple[Tensor, Tensor] | None = None
+    measuring = False
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → the same shape and dtype."""
+        if self.measuring:
+            values = x.float().reshape(len(x), self.num_groups, -1)
+            self.fixed = values.mean(2), values.var(2, correction=0)
+        if self.fixed is not None:
+            return self._by_fixed(x, *self.fixed)
         weight, bias = (None if value is None else value.to(x.dtype) for value in (self.weight, self.bias))
         kind = x.device.type
         without = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
         with without:
             return torch.group_norm(x, self.num_groups, weight, bias, self.eps)
+
+    def _by_fixed(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        values = x.float().reshape(len(x), self.num_groups, -1)
+        normal = ((values - mean[..., None]) * (variance[..., None] + self.eps).rsqrt()).reshape(x.shape)
+        if self.weight is not None:
+            normal = normal * self.weight[:, None, None] + self.bias[:, None, None]
+        return normal.to(x.dtype)
 
 
 class ReflectingConv(nn.Conv2d):
@@ -177,6 +198,28 @@ class ReflectingConv(nn.Conv2d):
         mode = "reflect" if min(x.shape[-2:]) > side else "replicate"
         padded = F.pad(x, (side,) * 4, mode=mode)
         return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+@contextmanager
+def statistics_of(network: nn.Module, photos: Tensor) -> Iterator[None]:
+    """Norms of `network` that measure each picture use what they measure on `photos` while this lasts.
+
+    Args:
+        network: A generator.
+        photos: (N, 3, H, W) in [-1, 1]; what the network is then given must be N parts of these.
+    """
+    norms = [module for module in network.modules() if isinstance(module, GroupNorm)]
+    try:
+        for norm in norms:
+            norm.measuring = True
+        if norms:
+            network(photos)
+        for norm in norms:
+            norm.measuring = False
+        yield
+    finally:
+        for norm in norms:
+            norm.measuring, norm.fixed = False, None
 
 
 def parameter_count(network: nn.Module) -> int:

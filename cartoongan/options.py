@@ -266,10 +266,45 @@ FREE_TO_CHANGE = {
 
 
 class StylizeOptions(BaseModel):
-    """How photos are stylized."""
+    """How photos and videos are stylized."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    strength: float = Field(
+        default=1.0, ge=0, le=1, description="How far from the photo to the cartoon; 0 is the photo."
+    )
+    colour_keep: bool = Field(
+        default=False, description="Keep the photo's colours: only brightness is the cartoon's."
+    )
+    format: Literal["png", "jpeg", "webp", "avif", "heic"] = Field(
+        default="png", description="Of pictures; a name given as --out says it by its ending."
+    )
+    smooth: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Videos: how much of the last cartoon stays where the film hardly changed; 0.8 is much.",
+    )
+    encoder: Literal["auto", "libx264", "libopenh264", "libsvtav1", "libvpx-vp9", "mpeg4"] = Field(
+        default="auto", description="Of videos; auto is the first of these that is here and fits."
+    )
+    crf: int | None = Field(
+        default=None, ge=0, le=63, description="Quality of videos as the encoder counts it, 0 is the best."
+    )
+    tile_size: int = Field(
+        default=2048,
+        ge=0,
+        multiple_of=4,
+        description="Pictures with more pixels than a square of this side are made in such tiles; 0 never.",
+    )
+    batch_size: int = Field(
+        default=1, ge=1, le=256, description="Pictures of one size, or frames, that are computed together."
+    )
     device: Device = Field(
         default="auto", description="Where to compute; auto takes a GPU when there is one."
     )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="bf16 is faster where the hardware has it, and differs by a level or two."
+    )
+    channels_last: bool = Field(default=False, description="Memory layout of pictures; suits bf16 on GPUs.")
+    compile: bool = Field(default=False, description="torch.compile the generator: pays for long videos.")

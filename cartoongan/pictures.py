@@ -1,21 +1,45 @@
-"""Photos from strangers as RGB arrays, upright; and where the pictures made of them go."""
+"""Photos from strangers as RGB arrays, upright; pictures written in several formats."""
 
 from __future__ import annotations
 
-import os
+import struct
 import warnings
-from collections.abc import Sequence
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from framekit.errors import CommandError, FramekitError
 from framekit.files import whole_file
 
-SUFFIXES = frozenset((".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-"""What is taken from a folder; a file that is named itself is tried whatever its name."""
+ENDINGS = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".avif": "avif",
+    ".heic": "heic",
+}
+"""What is written, and the format that each ending stands for."""
+SAVING: dict[str, dict[str, Any]] = {
+    "png": {},
+    "jpeg": {"quality": 95, "subsampling": 0},
+    "webp": {"quality": 92, "method": 4},
+    "avif": {"quality": 85, "subsampling": "4:4:4"},
+    "heic": {"quality": 85, "chroma": 444},
+}
+HEIC = (".heic", ".heif")
+RGB16, RGBA16 = (16, 2), (16, 6)
+"""Bits a channel and colour type of a PNG."""
+BEFORE_CHUNKS = 33
+"""Bytes of a PNG's signature and header."""
+ORIENTATION = 0x0112
+HOW_TO_HEIC = "pip install pillow-heif"
 
 
 @dataclass(frozen=True)
@@ -23,8 +47,8 @@ class Picture:
     """A picture as it is meant to be seen.
 
     Attributes:
-        rgb: (H, W, 3) uint8.
-        alpha: (H, W) uint8, 0 is transparent; None where all is opaque.
+        rgb: (H, W, 3) uint8; uint16 of a 16-bit colour PNG.
+        alpha: (H, W) of the same kind, 0 is transparent; None where all is opaque.
         profile: ICC profile that `rgb` is to be read by; None for sRGB.
     """
 
@@ -39,10 +63,14 @@ def read_picture(path: Path) -> Picture:
     Raises:
         FramekitError: It is no picture, damaged, too large, or of a kind that has no 8-bit form.
     """
+    if path.suffix.lower() in HEIC and not can_heic():
+        raise FramekitError("HEIC needs pillow-heif", where=path, advice=HOW_TO_HEIC)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata and 100 megapixels are fine here
             with Image.open(path) as file:
+                if (deep := _deep(path, file)) is not None:
+                    return deep
                 upright = ImageOps.exif_transpose(file)
                 return _as_picture(upright)
     except (Image.DecompressionBombError, Image.UnidentifiedImageError) as error:
@@ -57,43 +85,82 @@ def read_picture(path: Path) -> Picture:
         raise FramekitError(f"cannot be read ({reason:.200})", where=path) from error
 
 
-def write_png(path: Path, picture: Picture) -> None:
-    """Write `picture` as PNG, whole or not at all, making folders as needed."""
-    pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG", icc_profile=picture.profile)
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write `picture` in the format that the name ends in, whole or not at all, making folders as needed.
 
-
-def find_pictures(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
-    """(picture, its place below `out`) for every file in `inputs` and every picture in folders among them.
-
-    Folders keep their inner paths. Two pictures never share a place: the second `a.png` becomes `a-2.png`.
+    16 bits a channel stay in PNG, and are rounded to 8 elsewhere. JPEG has no transparency: what is
+    transparent is laid on white.
 
     Raises:
-        CommandError: An input is not there, or holds no picture, or `out` would be written over an input.
+        FramekitError: The name ends in no format that can be written here.
+        OSError: It cannot be written.
     """
-    found: dict[str, tuple[Path, Path]] = {}
-    for source in inputs:
-        if not source.exists():
-            raise CommandError("no such file or folder", where=source)
-        top = source if source.is_dir() else source.parent
-        for path in _pictures_in(source, out) if source.is_dir() else [source]:
-            found.setdefault(os.path.realpath(path), (path, path.relative_to(top)))
-    if not found:
-        raise CommandError("no pictures found", where=inputs[0] if inputs else None)
-    if len(found) == 1 and _names_a_picture(out):
-        places = [out]
-    elif out.exists() and not out.is_dir():
-        advice = "give a folder, or for one photo a name that ends in .png"
-        raise CommandError("is a file", where=out, advice=advice)
-    else:
-        names = [name.with_suffix(".png") for _, name in found.values()]
-        places = [out / name for name in _distinct(names)]
-    for place in places:
-        if os.path.realpath(place) in found:
-            raise CommandError("would be written over itself", where=place, advice="give another --out")
-    return [(path, place) for (path, _), place in zip(found.values(), places, strict=True)]
+    kind = ENDINGS[path.suffix.lower()]
+    check_format(kind, path)
+    pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
+    deep = pixels.dtype == np.uint16
+    if deep and kind != "png":
+        pixels, deep = np.rint(pixels / 257).astype(np.uint8), False
+    if kind == "jpeg" and pixels.shape[2] == 4:
+        share = pixels[..., 3:] / 255
+        pixels = np.rint(pixels[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        if deep:
+            temporary.write_bytes(_deep_png(pixels, picture.profile))
+            return
+        name = "HEIF" if kind == "heic" else kind.upper()
+        more = {} if picture.profile is None else {"icc_profile": picture.profile}
+        Image.fromarray(pixels).save(temporary, format=name, **SAVING[kind], **more)
+
+
+def check_format(kind: str, where: object = None) -> None:
+    """Make sure that pictures can be written in format `kind`.
+
+    Raises:
+        CommandError: The library for it is not here.
+    """
+    Image.init()
+    if kind == "heic" and not can_heic():
+        raise CommandError("HEIC needs pillow-heif", where=where, advice=HOW_TO_HEIC)
+    if kind != "heic" and kind.upper() not in Image.SAVE:
+        raise CommandError(f"this Pillow cannot write {kind}", where=where, advice="use --format png")
+
+
+def can_heic() -> bool:
+    """Whether HEIC can be read and written here."""
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return True
+    return False
+
+
+def _deep(path: Path, file: Image.Image) -> Picture | None:
+    """A PNG of 16 bits a channel, which Pillow cuts to 8; None where it is not such a file."""
+    if file.format != "PNG" or "transparency" in file.info:
+        return None
+    with path.open("rb") as opened:
+        header = opened.read(BEFORE_CHUNKS)
+    if tuple(header[24:26]) not in (RGB16, RGBA16) or file.getexif().get(ORIENTATION, 1) != 1:
+        return None
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError("damaged")
+    rgb = np.ascontiguousarray(pixels[..., 2::-1])
+    return Picture(rgb, pixels[..., 3].copy() if pixels.shape[2] == 4 else None, file.info.get("icc_profile"))
+
+
+def _deep_png(pixels: np.ndarray, profile: bytes | None) -> bytes:
+    """(H, W, 3 or 4) uint16 as a PNG's bytes; OpenCV writes no profile, so it is put behind the header."""
+    order = [2, 1, 0, 3][: pixels.shape[2]]
+    content = cv2.imencode(".png", pixels[..., order])[1].tobytes()
+    if profile is None:
+        return content
+    chunk = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    whole = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return content[:BEFORE_CHUNKS] + whole + content[BEFORE_CHUNKS:]
 
 
 def _as_picture(image: Image.Image) -> Picture:
@@ -109,39 +176,3 @@ def _as_picture(image: Image.Image) -> Picture:
         pixels = np.array(image.convert("RGBA"))
         return Picture(pixels[:, :, :3].copy(), pixels[:, :, 3].copy(), profile)
     return Picture(np.array(image.convert("RGB")), profile=profile)
-
-
-def _pictures_in(folder: Path, out: Path) -> list[Path]:
-    """Pictures in `folder` and below, in order, without hidden ones and without those below `out`."""
-    if folder.resolve() == out.resolve():
-        raise CommandError("is the input folder too", where=out, advice="give another --out")
-    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-    shown = [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
-    # A link that leads nowhere is taken too: it will fail with its reason.
-    files = [path for path in shown if path.is_file() or (path.is_symlink() and not path.exists())]
-    inside_out = os.path.realpath(out)
-    return [path for path in files if not Path(os.path.realpath(path)).is_relative_to(inside_out)]
-
-
-def _names_a_picture(out: Path) -> bool:
-    """Whether `out` is one picture's name; a folder's name may have a dot, too."""
-    suffix = out.suffix.lower()
-    if out.is_dir() or suffix not in Image.registered_extensions():
-        return False
-    if suffix != ".png":
-        raise CommandError("pictures are written as PNG", where=out, advice="give a name that ends in .png")
-    return True
-
-
-def _distinct(names: Sequence[Path]) -> list[Path]:
-    """`names` with a number added where one was there before, upper and lower case taken as one."""
-    taken: set[str] = set()
-    distinct = []
-    for name in names:
-        number, candidate = 1, name
-        while str(candidate).casefold() in taken:
-            number += 1
-            candidate = name.with_stem(f"{name.stem}-{number}")
-        taken.add(str(candidate).casefold())
-        distinct.append(candidate)
-    return distinct

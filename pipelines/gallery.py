@@ -12,7 +12,7 @@ import cv2
 
 import framekit.manifest
 from cartoongan.curves import charts, polyline, read_history
-from cartoongan.pictures import find_pictures
+from cartoongan.places import find_places
 from framekit.errors import printable
 from framekit.files import write_text
 from framekit.images.encoding import encode
@@ -112,7 +112,7 @@ def _stylized(folder: Path, photos: Sequence[Path]) -> list[dict[str, str]]:
     """Each photo with its cartoon; photos that failed are passed over."""
     return [
         {"name": printable(photo.name), "photo": _file_uri(photo), "cartoon": _file_uri(cartoon)}
-        for photo, cartoon in find_pictures(photos, folder)
+        for photo, cartoon in find_places(photos, folder)
         if cartoon.exists()
     ]
 

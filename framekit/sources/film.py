@@ -17,6 +17,7 @@ from framekit.storage.ranges import RangeFile
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -252,8 +253,8 @@ def _main_video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Packets of a stream, and after the last an empty one, which brings out what a decoder holds back.
+def packets_of(container: InputContainer, stream: VideoStream | list[Stream]) -> Iterator[Packet]:
+    """Packets of one stream or several, and then an empty one, which brings out what a decoder holds back.
 
     Raises:
         FFmpegError: The file cannot be read on.

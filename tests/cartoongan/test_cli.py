@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from cartoongan.options import TrainOptions
 from cartoongan.trainer import RunSummary
 from framekit import __version__
 from tests.cartoongan.small_features import PLACE
+from tests.films import numbered_film
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,10 +56,10 @@ def data(cartoons: Path, photos: Path, out: Path) -> list[str]:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = {"torch", "albumentations", "cv2", "numpy", "pyarrow", "PIL", "tensorboard"}
-    for command in ([], ["train"], ["stylize"]):
+    for command in ([], ["train"], ["stylize"], ["export"]):
         done = without(heavy, *command, "--help")
         assert done.returncode == 0, done.stderr
-        assert "cartoongan stylize" in done.stdout or "cartoongan train" in done.stdout
+        assert f"cartoongan {(command or ['train'])[0]}" in done.stdout
 
 
 def test_a_box_without_av_and_imagehash_trains_and_stylizes(
@@ -197,3 +199,33 @@ def test_stylize_exits_with_1_when_a_picture_failed(finished: RunSummary, tmp_pa
     done = CliRunner().invoke(main, ["stylize", str(finished.run), *inputs, "--out", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert "bad.png: not a picture" in done.stderr and "made 1 cartoons" in done.stdout
+
+
+def test_stylize_tells_its_figures_as_json(finished: RunSummary, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(tmp_path / "photo.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    film = numbered_film(tmp_path / "film.mp4", 3)
+    inputs = [str(tmp_path / "photo.png"), str(tmp_path / "bad.png"), str(film)]
+    words = [
+        "stylize",
+        str(finished.run),
+        *inputs,
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert [Path(path).name for path in told["written"]] == ["photo.png", "film.mp4"]
+    assert len(told["failed"]) == 1 and "bad.png" in told["failed"][0]
+    assert told["videos"][str(tmp_path / "out" / "film.mp4")]["frames"] == 3
+
+
+def test_export_says_what_it_wrote(finished: RunSummary, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["export", str(finished.run), str(tmp_path / "g.safetensors"), "--json"])
+    assert json.loads(done.stdout) == {"difference": None, "written": [str(tmp_path / "g.safetensors")]}
+    again = CliRunner().invoke(main, ["export", str(finished.run), str(tmp_path / "g.safetensors")])
+    assert again.exit_code == 2 and "--overwrite" in again.stderr

@@ -155,7 +155,7 @@ def test_one_photo_may_go_to_one_file(echo: Stylizer, tmp_path: Path) -> None:
     assert stylize_paths(echo, [photo], tmp_path / "cartoon.png").written == [tmp_path / "cartoon.png"]
     assert Image.open(tmp_path / "cartoon.png").size == (8, 8)
     with pytest.raises(CommandError, match=r"\.png"):
-        stylize_paths(echo, [photo], tmp_path / "cartoon.jpg")
+        stylize_paths(echo, [photo], tmp_path / "cartoon.gif")
 
 
 def test_bad_pictures_are_told_and_the_others_made(echo: Stylizer, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_photos_too_large_for_the_memory_are_told(
 
     monkeypatch.setattr(echo._generator, "forward", hungry)
     summary = stylize_paths(echo, [save(tmp_path / "huge.png", noise(8, 12))], tmp_path / "out")
-    assert summary.failed == [f"{tmp_path}/huge.png: no memory for 12×8 pixels"]
+    assert summary.failed == [f"{tmp_path}/huge.png: no memory for 12×8 pixels. try a smaller --tile-size"]
 
 
 def test_files_that_are_there_are_replaced_on_request_only(echo: Stylizer, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_full_disk_ends_it_and_tells_what_failed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("cartoongan.stylize.write_png", full)
+    monkeypatch.setattr("cartoongan.stylize.write_picture", full)
     summary = stylize_paths(echo, photos, tmp_path / "out")
     assert summary.failed == [f"{tmp_path}/out/a.png: No space left on device"]
 

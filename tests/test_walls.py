@@ -61,6 +61,8 @@ FROM_FRAMEKIT = {
     "cartoongan": {"manifest", "errors", "files", "validating", "terminal"},
     "pipelines": set(ROOMS) - {"cli"},
 }
+ONE_MORE = {"cartoongan/measures.py": "framekit.images.artefacts"}
+"""Where one module more is reached: noise is one measure, of datasets and of cartoons."""
 
 
 def imports_of(path: Path) -> set[str]:
@@ -110,7 +112,9 @@ def test_every_room_of_framekit_is_on_the_list():
 @pytest.mark.parametrize("package", FROM_FRAMEKIT)
 def test_cartoongan_and_pipelines_reach_framekit_through_its_open_doors(package):
     for path in modules(package):
-        assert rooms_of(imports_of(path)) <= FROM_FRAMEKIT[package], path
+        more = ONE_MORE.get(path.relative_to(ROOT).as_posix(), "nothing")
+        names = {name for name in imports_of(path) if name != more and not name.startswith(f"{more}.")}
+        assert rooms_of(names) <= FROM_FRAMEKIT[package], path
 
 
 def test_cartoongan_does_not_know_films_or_pipelines():

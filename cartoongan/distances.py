@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 KID_SUBSETS = 50
 KID_SUBSET_SIZE = 100
-"""Pictures of each side that one estimate of KID is made from, at most; the fewer of both where there are fewer."""
+"""Pictures of each side that one estimate of KID is made from, at most."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def distance(made: Tensor, cartoons: Tensor, *, seed: int) -> Distance | None:
         torch.manual_seed(seed)
         passes_on = _Vectors(made.shape[1])
         fid = FrechetInceptionDistance(feature=passes_on)
-        kid = KernelInceptionDistance(feature=passes_on, subsets=1 if whole else KID_SUBSETS, subset_size=size)
+        kid = KernelInceptionDistance(
+            feature=passes_on, subsets=1 if whole else KID_SUBSETS, subset_size=size
+        )
         for metric in (fid, kid):
             metric.update(cartoons, real=True)
             metric.update(made, real=False)

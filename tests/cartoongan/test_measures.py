@@ -62,7 +62,7 @@ def test_mean_colours_in_lab():
 
 def test_colours_shift_by_a_tint_and_not_by_a_blur():
     picture = photo(3)
-    tinted = np.clip(picture.astype(int) + (0, 20, 0), 0, 255).astype(np.uint8)
+    tinted = np.clip(picture + np.array([0, 20, 0]), 0, 255).astype(np.uint8)
     assert colour_shift(picture, picture) == 0
     assert colour_shift(picture, tinted) > 5
     assert colour_shift(picture, cv2.blur(picture, (5, 5))) < 0.5

@@ -30,14 +30,12 @@ class Column:
         title: Short.
         meaning: One sentence, with what is good.
         digits: Behind the point.
-        factor: That values are shown times.
     """
 
     name: str
     title: str
     meaning: str
     digits: int = 2
-    factor: float = 1.0
 
     def of(self, figures: Figures) -> str:
         """The figure in words."""
@@ -45,16 +43,14 @@ class Column:
 
     def shown(self, value: float | None) -> str:
         """A value in words."""
-        return "–" if value is None else f"{value * self.factor:.{self.digits}f}"
+        return "–" if value is None else f"{value:.{self.digits}f}"
 
 
 COLUMNS = (
     Column("content", "content", "how far from the photo, in features; 0 the photo itself, 1 another photo"),
     Column("style", "style", "how far from the cartoons, in features' statistics; 1 as far as the photos"),
     Column("fid", "FID", "Fréchet distance to the cartoons; less is nearer", 1),
-    Column(
-        "kid", "KID ×1000", "kernel distance to the cartoons; less is nearer, 0 is no difference", 1, 1000
-    ),
+    Column("kid", "KID", "kernel distance to the cartoons; less is nearer, 0 is no difference", 3),
     Column("clarity", "clarity", "gradient at lines over the cartoons' own; 1 as clear as theirs"),
     Column("noise", "noise", "deviation in flat areas, levels; 0 is clean", 2),
     Column("colour_shift", "colours ΔE", "how far mean colours move from the photo's; 2 can just be seen", 1),

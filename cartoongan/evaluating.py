@@ -20,7 +20,7 @@ from torch import Tensor
 from cartoongan import measures
 from cartoongan.devices import pick_device
 from cartoongan.distances import distance, pooled
-from cartoongan.features import Features, check_features, load_features
+from cartoongan.features import Features, load_features
 from cartoongan.judged import Chosen, choose, groups
 from cartoongan.networks import to_signed
 from cartoongan.options import EvaluateOptions, StylizeOptions
@@ -85,12 +85,13 @@ class Shown:
 
     Attributes:
         place: `best` or `worst` of its group.
+        name: Of the photo's file, where it is known.
         scores: Of each generator, in their order.
     """
 
     group: str
     place: str
-    pair_id: str
+    name: str
     photo: bytes
     cartoons: list[bytes]
     scores: list[float]
@@ -176,8 +177,12 @@ def evaluate(
 
 
 def _words(options: EvaluateOptions) -> str:
-    kind = "" if options.features else ", conv4_4 before its ReLU, means over all places: 512 numbers"
-    return check_features(options.of_features()) + kind
+    """The network, without where on this machine its weights lie."""
+    if options.features:
+        return options.features
+    weights = options.vgg_weights.name if options.vgg_weights else "torchvision's weights"
+    weights = "random weights" if options.untrained_features else printable(weights)
+    return f"VGG19 ({weights}), conv4_4 before its ReLU, means over all places: 512 numbers"
 
 
 def _load(
@@ -320,6 +325,7 @@ def _shown(
 ) -> Iterable[Shown]:
     """The best and the worst of each group by the mean score of all generators, made once more."""
     scores = np.stack([run.scores for run in runs])
+    names = chosen.manifest.pairs(["name"])["name"]
     for group, at in places.items():
         order = at[np.argsort(scores[:, at].mean(0), kind="stable")]
         best, worst = min(count, -(-len(order) // 2)), min(count, len(order) // 2)  # none is both
@@ -330,7 +336,7 @@ def _shown(
                 yield Shown(
                     group,
                     place,
-                    printable(pair.pair_id),
+                    printable(names[int(chosen.positions[photo])].as_py() or pair.pair_id),
                     _jpeg(pair.image),
                     [_jpeg(stylizer(pair.image)) for stylizer in stylizers.values()],
                     scores[:, photo].tolist(),

@@ -156,7 +156,7 @@ def _pictures(found: Evaluation) -> tuple[dict[str, list[dict[str, Any]]], int]:
             continue
         spent += size
         made = zip(map(_uri, shown.cartoons), shown.scores, strict=True)
-        row = {"place": shown.place, "id": shown.pair_id, "photo": _uri(shown.photo), "made": list(made)}
+        row = {"place": shown.place, "id": shown.name, "photo": _uri(shown.photo), "made": list(made)}
         rows.setdefault(shown.group, []).append(row)
     return rows, left_out
 

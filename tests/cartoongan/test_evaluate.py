@@ -54,6 +54,7 @@ def filters(monkeypatch):
         "noisy": lambda image: _noisy(image, 12),
         "tinted": lambda image: np.clip(image + np.array([30, 0, -30]), 0, 255).astype(np.uint8),
         "tiled": _tiled,
+        "drawing": lambda image: drawing(2, len(image)),
     }
     monkeypatch.setattr(evaluating, "load_stylizer", lambda name, _options: known[str(name)])
     return list(known)
@@ -88,12 +89,21 @@ def test_every_figure_moves_as_it_must(found):
     assert of["noisy"].noise > same.noise + 5
     assert of["tinted"].colour_shift > 10 > of["blurred"].colour_shift
     assert of["tiled"].checkerboard > 2 * same.checkerboard
-    for name in ("blurred", "noisy", "tinted", "tiled"):
+    for name in ("blurred", "noisy", "tinted", "tiled", "drawing"):
         assert of[name].content > 0
-        assert of[name].fid > same.fid
+        assert of[name].fid > same.fid, "these photos are drawings of the same kind"
 
 
-def test_half_a_group_is_no_other_measure(found):
+def test_who_draws_like_the_cartoons_gets_nearer_to_them_than_photos_are(filters, drawings, photos):
+    found = evaluating.evaluate({"drawing": "drawing"}, photos, drawings, OPTIONS)
+    beside, drawn = (run.groups["all"] for run in found.runs)
+    assert drawn.style < 0.5 * beside.style
+    assert drawn.fid < 0.5 * beside.fid
+    assert drawn.kid < 0.5 * beside.kid
+    assert drawn.content > 0.3
+
+
+def test_scores_are_content_and_style_of_each_photo(found):
     scores = found.runs[1].scores
     assert scores == pytest.approx([1] * 6, abs=0.5)
     assert all(run.groups["all"].pictures == 6 for run in found.runs)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import framekit.manifest
+from framekit.audit.auditing import audit
 from framekit.errors import CommandError, FramekitError
 from framekit.extraction.extract import extract
 from framekit.images.edges import smooth_edges
@@ -261,6 +262,7 @@ def test_resize_squashes_whole_frames_one_row_each(films, tmp_path):
     oracle = every_by_full_decode(films / "one.mp4", 4)
     frame = oracle[int(rows[0]["frame_id"].rpartition(":")[2])][1]
     assert np.array_equal(manifest[0].image, cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA))
+    assert audit(run.root).figures.resizing is None, "nothing here was cut: no crop could be compared"
 
 
 def test_photos_have_groups_and_no_smoothed_half(tmp_path):

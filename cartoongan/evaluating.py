@@ -21,7 +21,7 @@ from cartoongan import measures
 from cartoongan.devices import pick_device
 from cartoongan.distances import distance, pooled
 from cartoongan.features import Features, load_features
-from cartoongan.judged import Chosen, choose, groups
+from cartoongan.judged import ALL, Chosen, choose, groups
 from cartoongan.networks import to_signed
 from cartoongan.options import EvaluateOptions, StylizeOptions
 from cartoongan.stylize import Stylizer
@@ -30,7 +30,6 @@ from framekit import __version__
 from framekit.errors import FramekitError, printable
 from framekit.terminal.progress import Progress
 
-ALL = "all"
 PHOTOS = "photos as they are"
 """What stands beside the generators: one that gives photos back."""
 JPEG_QUALITY = 88
@@ -160,7 +159,11 @@ def evaluate(
         found_cartoons = look.over(chosen_cartoons, progress)
     tables = _go_over_photos(look, chosen_photos, stylizers)
     judged = _Judged(tables[PHOTOS], found_cartoons, {ALL: np.arange(len(chosen_photos)), **places}, options)
-    runs = [judged.evaluated(name, table) for name, table in tables.items()]
+    runs = []
+    with Progress("figures", total=len(tables), unit="generators") as progress:
+        for name, table in tables.items():
+            runs.append(judged.evaluated(name, table))
+            progress.advance(note=name)
     return Evaluation(
         photos=chosen_photos.as_json(),
         cartoons=chosen_cartoons.as_json(),

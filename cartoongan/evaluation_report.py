@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartoongan.evaluating import ALL, PHOTOS, Evaluation, Figures
+from cartoongan.evaluating import PHOTOS, Evaluation, Figures
+from cartoongan.judged import ALL
 from framekit.errors import CommandError, printable
 from framekit.files import write_text
 

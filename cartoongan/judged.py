@@ -14,6 +14,8 @@ from framekit.errors import FramekitError, printable
 from framekit.manifest import Manifest, Pair
 
 MOST_GROUPS = 24
+ALL = "all"
+"""What figures of all photos go by; no group does."""
 OTHER, UNTAGGED = "other", "untagged"
 
 
@@ -101,7 +103,7 @@ def groups(chosen: Chosen) -> tuple[str, dict[str, np.ndarray]]:
     found: dict[str, list[int]] = {}
     for place, some in enumerate(names):
         for name in dict.fromkeys(name if name in kept else OTHER for name in some):
-            found.setdefault(printable(name), []).append(place)
+            found.setdefault(f"{by} {ALL}" if name == ALL else printable(name), []).append(place)
     return by, {name: np.array(found[name]) for name in sorted(found)}
 
 

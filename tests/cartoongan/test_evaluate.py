@@ -138,12 +138,12 @@ def test_every_photo_once_before_any_twice(grouped):
 def test_groups_by_content_where_it_was_told(grouped, monkeypatch):
     chosen = judged.choose(grouped, 500)
     tagged = chosen.manifest.frames(["frame_id", "content"])
-    told = [["people", "city"], [], *[None] * (tagged.num_rows - 2)]
+    told = [["people", "city"], ["all"], [], *[None] * (tagged.num_rows - 3)]
     table = tagged.set_column(1, tagged.schema.field("content"), [told])
     monkeypatch.setattr(type(chosen.manifest), "frames", lambda *_: table)
     by, places = judged.groups(chosen)
     assert by == "content"
-    assert set(places) == {"people", "city", judged.OTHER, judged.UNTAGGED}
+    assert set(places) == {"people", "city", "content all", judged.OTHER, judged.UNTAGGED}
     assert places["people"].tolist() == places["city"].tolist()
 
 

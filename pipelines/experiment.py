@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,8 @@ def _evaluations(experiment: Experiment, root: Path) -> Iterator[Stage]:
         digests = {its.name: framekit.manifest.open(its).test.digest for its in (cartoons, photos)}
         made_with = {"models": weights, "options": options.model_dump(mode="json"), **digests}
         out = root / "evaluation" / arm
-        yield Stage(
-            f"evaluate-{arm}",
-            out,
-            made_with,
-            lambda cartoons=cartoons, out=out: _evaluate(models, root / "photos", cartoons, options, out),  # type: ignore[misc]
-            quick=True,
-        )
+        make = partial(_evaluate, models, photos, cartoons, options, out)
+        yield Stage(f"evaluate-{arm}", out, made_with, make, quick=True)
 
 
 def evaluate_options(experiment: Experiment, model: Path) -> EvaluateOptions:

@@ -262,6 +262,8 @@ def test_resize_squashes_whole_frames_one_row_each(films, tmp_path):
     oracle = every_by_full_decode(films / "one.mp4", 4)
     frame = oracle[int(rows[0]["frame_id"].rpartition(":")[2])][1]
     assert np.array_equal(manifest[0].image, cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA))
+    assert any(note.startswith("--resize: whole frames were squashed") for note in run.notes)
+    assert "each a whole frame squashed" in (run.root / "README.md").read_text()
     assert audit(run.root).figures.resizing is None, "nothing here was cut: no crop could be compared"
 
 

@@ -93,6 +93,9 @@ def about(found: Evaluation) -> list[str]:
         lines.append(
             "FID has a bias that shrinks as pictures grow in number: compare figures of equal numbers only."
         )
+    gradient = found.of_cartoons["gradient"]
+    if gradient is not None:
+        lines.append(f"Lines of the cartoons: a gradient of {gradient:.1f} levels a pixel, clarity 1.")
     lines.append(f"Groups of photos: by {found.grouped_by}.")
     return lines
 

@@ -41,11 +41,13 @@ class Table:
     Attributes:
         group: `all` or the name of a group.
         against: The arm whose held-out cartoons are meant.
+        gradient: At the lines of these cartoons, in levels a pixel; None where they have none.
         photos: Crops of photos.
     """
 
     group: str
     against: str
+    gradient: float | None
     photos: int
     rows: list[Row]
 
@@ -57,13 +59,13 @@ def tables(experiment: Experiment, root: Path) -> list[Table]:
         path = root / "evaluation" / against / "evaluation.json"
         found = json.loads(path.read_text(encoding="utf-8"))
         runs = {run["name"]: run["groups"] for run in found["runs"]}
-        beside = next(iter(runs))
+        beside, gradient = next(iter(runs)), found["of_cartoons"]["gradient"]
         for group, figures in runs[beside].items():
             rows = [Row(beside, [column.shown(figures[column.name]) for column in COLUMNS])]
             for arm in experiment.arms:
                 seeds = [runs[f"{arm}-{seed}"][group] for seed in experiment.seeds]
                 rows.append(Row(arm, [_over_seeds(column, seeds) for column in COLUMNS]))
-            made.append(Table(group, against, figures["pictures"], rows))
+            made.append(Table(group, against, gradient, figures["pictures"], rows))
     return sorted(made, key=lambda table: (table.group != "all", table.group))
 
 
@@ -72,7 +74,8 @@ def lines(experiment: Experiment, root: Path) -> Iterator[str]:
     head = "".join(f"{column.title:>{WIDTH}}" for column in COLUMNS)
     for table in tables(experiment, root):
         yield ""
-        yield f"{table.group}, {table.photos:,} crops of photos; cartoons of arm {table.against}"
+        lines_of = "" if table.gradient is None else f", their lines {table.gradient:.1f} levels a pixel"
+        yield f"{table.group}, {table.photos:,} crops of photos; cartoons of arm {table.against}{lines_of}"
         yield " " * 20 + head
         for row in table.rows:
             yield f"{row.name:<20}" + "".join(f"{value:>{WIDTH}}" for value in row.figures)

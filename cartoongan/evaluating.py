@@ -49,7 +49,7 @@ class Figures:
         clarity: Gradient at edges over that of the cartoons.
         noise: Standard deviation in flat areas, in levels.
         colour_shift: ΔE between the mean colours of a cartoon and its photo.
-        checkerboard: Power at the generator's stride over that beside it.
+        checkerboard: Power at the generator's stride over that beside it, in decibels.
     """
 
     pictures: int

@@ -55,7 +55,7 @@ COLUMNS = (
     Column("clarity", "clarity", "gradient at lines over the cartoons' own; 1 as clear as theirs"),
     Column("noise", "noise", "deviation in flat areas, levels; 0 is clean", 2),
     Column("colour_shift", "colours ΔE", "how far mean colours move from the photo's; 2 can just be seen", 1),
-    Column("checkerboard", "checker", "power at the stride over that beside it; 1 is none"),
+    Column("checkerboard", "checker dB", "power at the stride over that beside it, decibels; 0 is none", 1),
 )
 
 

@@ -64,12 +64,13 @@ def colour_shift(image: np.ndarray, other: np.ndarray) -> float:
 
 
 def checkerboard(image: np.ndarray) -> float | None:
-    """How much a picture's spectrum stands out at the generator's stride; 1 for not at all.
+    """How far a picture's spectrum stands out at the generator's stride, in decibels; 0 for not at all.
 
     The power of luma in Hann-windowed blocks of 32×32 pixels, half over each other, is averaged (Welch,
     1967). At each of the 15 frequencies (u/4, v/4) cycles a pixel other than 0 it is divided by the geometric
     mean of the power three bins away along both axes; along its own axis alone where u or v is 0, since
-    straight lines fill the axes. The mean of these ratios; None for a picture smaller than a block.
+    straight lines fill the axes. 10 log₁₀ of the mean of these ratios; None for a picture smaller than a
+    block.
     """
     luma = _luma(image).astype(np.float32)
     if min(luma.shape) < BLOCK:
@@ -86,7 +87,7 @@ def checkerboard(image: np.ndarray) -> float | None:
                 beside += [logarithm[(down + way) % BLOCK, across] for way in (-BESIDE, BESIDE)]
             if beside:
                 ratios.append(np.exp(logarithm[down, across] - np.mean(beside)))
-    return float(np.mean(ratios))
+    return 10 * float(np.log10(np.mean(ratios)))
 
 
 def _power(luma: np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ def lines(experiment: Experiment, root: Path) -> Iterator[str]:
         yield f"{table.group}, {table.photos:,} crops of photos; cartoons of arm {table.against}{lines_of}"
         yield " " * 20 + head
         for row in table.rows:
-            yield f"{row.name:<20}" + "".join(f"{value:>{WIDTH}}" for value in row.figures)
+            yield f"{row.name:<20}" + "".join(f"{value.replace(' ', ''):>{WIDTH}}" for value in row.figures)
 
 
 def write_page(experiment: Experiment, root: Path) -> None:
@@ -120,7 +120,7 @@ def _arm(experiment: Experiment, root: Path, arm: str) -> dict[str, Any]:
     manifest = framekit.manifest.open(root / f"cartoons-{arm}").train
     reader = manifest.reader(smoothed=False)
     positions = spread(list(range(len(reader))), SHOWN_PAIRS)
-    options = ", ".join(f"{name} = {value}" for name, value in experiment.arms[arm].items())
+    options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in experiment.arms[arm].items())
     pairs = [reader[position] for position in positions]
     return {
         "name": arm,

@@ -87,27 +87,27 @@ def textured(seed: int, pattern: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_white_noise_has_no_checkerboard(seed):
     noise = np.random.default_rng(seed).integers(0, 256, (256, 256))
-    assert checkerboard(grey(noise)) == pytest.approx(1, abs=0.15)
-    assert checkerboard(textured(seed, np.zeros((256, 256)))) == pytest.approx(1, abs=0.2)
+    assert checkerboard(grey(noise)) == pytest.approx(0, abs=0.6)
+    assert checkerboard(textured(seed, np.zeros((256, 256)))) == pytest.approx(0, abs=0.8)
 
 
 @pytest.mark.parametrize("period", [2, 4])
 def test_a_checkerboard_shows_the_more_the_stronger(period):
     found = [checkerboard(textured(1, tiles(strength, period))) for strength in (0, 4, 8, 16)]
     assert found == sorted(found)
-    assert found[3] > 3 * found[0]
+    assert found[3] > found[0] + 5
 
 
 def test_a_pattern_that_is_not_the_stride_s_is_none():
     plain = checkerboard(textured(1, np.zeros((256, 256))))
-    assert checkerboard(textured(1, tiles(16, 5))) < 1.5 * plain
-    assert checkerboard(textured(1, tiles(16, 4))) > 3 * plain
+    assert checkerboard(textured(1, tiles(16, 5))) < plain + 1.8
+    assert checkerboard(textured(1, tiles(16, 4))) > plain + 5
 
 
 def test_lines_and_flat_colours_are_no_checkerboard():
-    assert checkerboard(grey(np.full((64, 64), 7))) == pytest.approx(1)
-    assert checkerboard(step(20, 200, side=256)) < 2
-    assert checkerboard(drawing(1, 256)) < 2
+    assert checkerboard(grey(np.full((64, 64), 7))) == pytest.approx(0)
+    assert checkerboard(step(20, 200, side=256)) < 3
+    assert checkerboard(drawing(1, 256)) < 3
 
 
 def test_its_power_is_the_slow_spectrum_s():

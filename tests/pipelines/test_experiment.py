@@ -118,7 +118,7 @@ def test_every_arm_and_seed_is_judged_on_the_same_held_out_photos(place):
 def test_it_ends_in_one_table_and_one_page(place):
     folder, done = place
     table = done.stdout
-    assert len(re.findall(r"^squashed .* ± ", table, re.MULTILINE)) >= 2
+    assert len(re.findall(r"^squashed .*±", table, re.MULTILINE)) >= 2
     assert "all, " in table
     page = (folder / "run/index.html").read_text()
     assert page.count("data:image/jpeg") > 3 * 2

@@ -109,6 +109,20 @@ def test_scores_are_content_and_style_of_each_photo(found):
     assert all(run.groups["all"].pictures == 6 for run in found.runs)
 
 
+@pytest.mark.real
+def test_real_features_are_named_and_tell_photos_from_drawings(filters, drawings, photos, tmp_path, vgg_file):
+    options = EvaluateOptions(vgg_weights=vgg_file, device="cpu")
+    others = [drawing(number, 64) for number in range(20, 26)]
+    like = write_dataset(tmp_path / "like", others, smooth=False)
+    apart = evaluating.evaluate({"same": "same"}, photos, drawings, options)
+    near = evaluating.evaluate({"same": "same"}, like, drawings, options)
+    named = apart.as_json()["features"]
+    assert named["network"].startswith(f"VGG19 ({vgg_file.name}), conv4_4")
+    assert len(named["digest"]) == 64
+    assert near.runs[1].groups["all"].fid < 0.5 * apart.runs[1].groups["all"].fid
+    assert near.runs[1].groups["all"].kid < 0.5 * apart.runs[1].groups["all"].kid
+
+
 def test_the_same_twice(filters, drawings, photos):
     def once():
         return evaluating.evaluate({"noisy": "noisy"}, photos, drawings, OPTIONS).as_json()

@@ -15,7 +15,7 @@ import torch
 import framekit.manifest
 from cartoongan import checkpoints, run_folder
 from cartoongan.data import check_data
-from cartoongan.devices import Computing, memory_errors, resolved
+from cartoongan.devices import Computing, free_memory, memory_errors, resolved
 from cartoongan.features import VGGFeatures, check_features, load_features
 from cartoongan.networks import Discriminator, Generator, parameter_count
 from cartoongan.options import TrainOptions
@@ -26,6 +26,10 @@ from framekit.terminal.progress import clock
 
 HOW_COMPUTED = ("device", "devices", "precision", "channels_last", "compile")
 """Options that may change when a run is resumed, and with them the last bits of what comes out."""
+VGG_CHANNELS = 64
+"""Feature maps of VGG19 in full size."""
+MOST_BYTES = 200
+"""Of all tensors of a step for each pixel and map; in fp32 it is some 130."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Plan:
         """
         from cartoongan.estimate import needs_of, speed_of
 
+        check_memory(self)
         processes = self.computing.processes
         # VGG19's own weights cost as much as any, and may not be here yet.
         features = load_features(self.options) if self.options.features else VGGFeatures(None)
@@ -147,13 +152,34 @@ def plan(
     return found
 
 
+def check_memory(todo: Plan) -> None:
+    """Say before a run on a CPU that a step does not fit: Linux ends a program for it without a word.
+
+    Raises:
+        FramekitError: It cannot.
+    """
+    options, free = todo.options, free_memory()
+    share = options.batch_size // todo.computing.processes
+    values = options.batch_size * options.crop_size**2 * max(options.base_channels, VGG_CHANNELS)
+    if options.device != "cpu" or free is None or values * MOST_BYTES < free:
+        return
+    from cartoongan.estimate import needs_of
+
+    processes = todo.computing.processes
+    peak = processes * needs_of(options, VGGFeatures(None), processes=processes).peak
+    if peak > free:
+        with memory_told(todo):
+            needed = f"a step would take {peak / 1e9:.3g} GB, of which {free / 1e9:.2g} are free"
+            raise MemoryError(f"{needed}: {_load(options, share)}")
+
+
 @contextmanager
 def memory_told(todo: Plan) -> Iterator[None]:
     """Where memory does not suffice, raise FramekitError that says what to lower."""
     options = todo.options
     share = options.batch_size // todo.computing.processes
     try:
-        with memory_errors(f"batches of {share} at {options.crop_size} pixels on {options.device}"):
+        with memory_errors(_load(options, share)):
             yield
     except MemoryError as error:
         lighter = [
@@ -165,10 +191,16 @@ def memory_told(todo: Plan) -> Iterator[None]:
             *(["a smaller --batch-size"] if share > 1 else []),
             "a smaller --crop-size",
         ]
-        advice = f"begin in another --out with {' or '.join(smaller)}"
+        begun = run_folder.holds_run(todo.run)
+        advice = f"{'begin in another --out with' if begun else 'give'} {' or '.join(smaller)}"
         if lighter:
-            advice = f"try {' and '.join(lighter)}, which --resume allows too; or {advice}"
+            also = ", which --resume allows too" if begun else ""
+            advice = f"try {' and '.join(lighter)}{also}; or {advice}"
         raise FramekitError(f"out of memory: {error}", where=todo.run, advice=advice) from error
+
+
+def _load(options: TrainOptions, share: int) -> str:
+    return f"batches of {share} at {options.crop_size} pixels on {options.device}"
 
 
 def _loaded(newest: Path) -> checkpoints.Checkpoint:

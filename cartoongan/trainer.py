@@ -19,7 +19,7 @@ from cartoongan.data import Batches, first_photos, stream
 from cartoongan.devices import make_fabric, started_by_torchrun
 from cartoongan.features import Features, load_features
 from cartoongan.options import TrainOptions
-from cartoongan.planning import Plan, memory_told, plan
+from cartoongan.planning import Plan, check_memory, memory_told, plan
 from cartoongan.processes import in_processes, stop_request
 from cartoongan.recording import Recorder, RunSummary
 from cartoongan.steps import Losses, Training
@@ -65,6 +65,7 @@ def train(
 
 def carry_out(todo: Plan) -> RunSummary | None:
     """Train as planned. Returns and errors as for `train`."""
+    check_memory(todo)
     if todo.computing.processes > 1 and not started_by_torchrun():
         return in_processes(todo.computing.processes, _carry_out_here, todo)
     return _carry_out_here(todo)

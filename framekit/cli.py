@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -432,6 +433,38 @@ def export(*, dataset: Path, out: Path, photos: Path | None, as_json: bool, **gi
         click.echo(f"note: {printable(note)}")
     for head, line in zip_longest(["next: "], made.next, fillvalue="      "):
         click.echo(head + printable(line))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(folder: Path, as_json: bool) -> int:
+    """See whether this machine has what is needed: versions, codecs, GPU, room in FOLDER (where you are).
+
+    \b
+    framekit doctor
+    framekit doctor /mnt/datasets
+
+    The exit code is 1 where something will go wrong; it is listed with what to do about it.
+    """
+    from framekit.doctor import examine
+
+    found = examine(folder)
+    if as_json:
+        print_json(asdict(found))
+        return int(bool(found.problems))
+    for name, fact in found.facts.items():
+        click.echo(f"{name:<10} {printable(fact)}")
+    click.echo(
+        f"{'libraries':<10} {', '.join(f'{name} {version}' for name, version in found.versions.items())}"
+    )
+    for extra, lacking in found.missing.items():
+        install = f"pip install 'cartoon-framekit[{extra}]'"
+        click.echo(f"without    {', '.join(lacking)}; if you need that: {install}")
+    for problem in found.problems:
+        say(f"problem: {printable(problem)}")
+    click.echo("problems: see above" if found.problems else "no problems found")
+    return int(bool(found.problems))
 
 
 def _tell(settled: Settled, *, as_json: bool) -> None:

@@ -45,6 +45,7 @@ ROOMS = {
         "extraction",
     },
     "review": {"errors", "storage", "files", "validating", "terminal", "images", "manifest"},
+    "doctor": set(),
     "cli": {
         "errors",
         "validating",
@@ -55,6 +56,7 @@ ROOMS = {
         "extraction",
         "audit",
         "review",
+        "doctor",
     },
 }
 FROM_FRAMEKIT = {

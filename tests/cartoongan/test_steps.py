@@ -481,18 +481,18 @@ def test_other_norms_have_no_statistics(options: TrainOptions, batch: dict[str, 
     "changes",
     [
         {"preset": "paper", "lr": 2e-3},
-        {"preset": "authors", "lr": 5e-3},
+        {"preset": "authors", "lr": 2e-3},
         {"preset": "report", "lr": 2e-3},
-        {"generator": "light", "upsampling": "resize", "norm": "layer", "lr": 1e-3, "omega": 0.01},
+        {"generator": "light", "upsampling": "resize", "norm": "layer", "lr": 1e-3},
     ],
     ids=["paper", "authors", "report", "light"],
 )
 def test_grey_photos_become_red_when_cartoons_are_red(changes: dict[str, Any], options: TrainOptions) -> None:
-    """On average over the second half: so short a run swings."""
+    """On average over the second half, and with R1: without it, so short a run swings from red to green."""
     kinds = TrainOptions(**changes).model_dump(
         include={*changes, "norm", "padding", "adversarial", "fake_pool"}
     )
-    training = build(options, **({"base_channels": 8, "omega": 0.1} | kinds | changes))
+    training = build(options, **({"base_channels": 8, "omega": 0.1, "r1": 0.01} | kinds | changes))
 
     def stack(pictures: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cartoongan import checkpoints, trainer
+from cartoongan import checkpoints, planning, trainer
 from cartoongan.features import VGGFeatures
 from cartoongan.options import TrainOptions
 from cartoongan.steps import Losses, Training
@@ -443,3 +443,14 @@ def test_batches_too_large_for_the_memory_are_told(
     words = r"out of memory: .*batches of 2 at 32 pixels.*--activation-checkpointing and --precision bf16.*"
     with pytest.raises(FramekitError, match=words + "--accumulate 2 or a smaller --batch-size or"):
         train(cartoons, photos, tmp_path / "run", small)
+
+
+def test_what_a_cpu_cannot_hold_is_told_before_anything_is_begun(
+    cartoons: Path, photos: Path, small: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = small.model_copy(update={"batch_size": 10_000_000})
+    with pytest.raises(FramekitError, match=r"a step would take .* are free: .* give .*--batch-size"):
+        train(cartoons, photos, tmp_path / "run", huge)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(planning, "free_memory", lambda: None)  # where nobody tells, it is tried
+    assert plan(cartoons, photos, tmp_path / "run", small).needs()

@@ -90,6 +90,8 @@ def test_command_lines_parse(page, line):
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words.pop(0)
+    if words[0] == "torchrun":
+        words = words[words.index("-m") + 1 :]
     program, *arguments = words
     if program in OTHER_PROGRAMS:
         return

@@ -376,7 +376,7 @@ def test_a_stop_does_not_wait_for_the_films_under_way(tmp_path, stop):
     )
     until(lambda: list((tmp_path / "out").glob("pairs/.framekit-*")), process)
     process.send_signal(stop)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Run the same command again" in errors and "Traceback" not in errors
     assert not list((tmp_path / "out").glob("pairs/*.parquet")), "it had not waited for a film"

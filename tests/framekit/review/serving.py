@@ -87,4 +87,4 @@ def serving_here(root: Path, by: str = "ada") -> Iterator[Here]:
             yield Here(url, root, session)
         finally:
             server.should_exit = server.force_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)

@@ -23,7 +23,7 @@ pytest.importorskip("starlette", reason="framekit[review] is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 expect = playwright.expect
 
-PATIENCE = 8_000  # milliseconds that a condition may take to come true on a busy machine
+PATIENCE = 20_000  # milliseconds that a condition may take to come true on a busy machine
 
 
 @dataclass

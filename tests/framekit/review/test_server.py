@@ -21,7 +21,7 @@ pytest.importorskip("starlette", reason="framekit[review] is not installed")
 
 
 def ask(server, name):
-    with urllib.request.urlopen(server.url + name, timeout=20) as answer:
+    with urllib.request.urlopen(server.url + name, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -29,7 +29,7 @@ def say(server, name, body):
     origin = server.url[: server.url.index("/", 8)]
     headers = {"Content-Type": "application/json", "Origin": origin}
     request = urllib.request.Request(server.url + "api/" + name, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -50,8 +50,8 @@ def test_it_ends_at_once_with_a_summary_while_tabs_wait(dataset, stop):
         waiting = threading.Thread(target=lambda: ask(server, "api/changes?since=2&wait=25"))
         waiting.start()
         server.process.send_signal(stop)
-        said = server.process.communicate(timeout=20)[0]
-        waiting.join(timeout=20)
+        said = server.process.communicate(timeout=60)[0]
+        waiting.join(timeout=60)
         assert not waiting.is_alive()
     assert server.process.returncode == 0
     assert "36 frames are in; 1 by a person's word" in said
@@ -125,7 +125,7 @@ def test_words_in_a_file_of_their_own_and_back_into_the_dataset(dataset, tmp_pat
     with serving(dataset, options=("--decisions", str(apart))) as server:
         say(server, "decide", {"rows": [1], "keep": False, "reason": "logo", "expect": 1})
         server.process.send_signal(signal.SIGINT)
-        said = server.process.communicate(timeout=20)[0]
+        said = server.process.communicate(timeout=60)[0]
     assert f"next: framekit decide {dataset} --from {apart}" in said
     assert by_people(dataset) == []
     for count in (1, 0):
@@ -170,7 +170,7 @@ def test_datasets_in_which_there_is_little_to_see_open(tmp_path, make):
         assert ask(server, "api/dataset")["frames"] == frames
         for row in range(frames):
             assert ask(server, f"api/frame/{row}")["row"] == row
-            with urllib.request.urlopen(f"{server.url}thumb/{row}", timeout=20) as answer:
+            with urllib.request.urlopen(f"{server.url}thumb/{row}", timeout=60) as answer:
                 assert (answer.status, answer.read()) == (204, b"")
         if frames:
             body = {"rows": [0], "keep": False, "reason": "", "expect": 1}

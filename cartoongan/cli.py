@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cartoongan.options import StylizeOptions, TrainOptions
+from cartoongan.options import EvaluateOptions, StylizeOptions, TrainOptions
 from cartoongan.presets import preset_lines
 from framekit import __version__
 from framekit.errors import printable
@@ -28,6 +28,7 @@ def main() -> None:
     cartoongan train --cartoons DATASET --photos DATASET --out RUN
     cartoongan stylize RUN photo.jpg film.mp4 --out cartoons
     cartoongan export RUN model.onnx
+    cartoongan evaluate RUN... --photos DATASET --cartoons DATASET --out report
     """
 
 
@@ -181,3 +182,51 @@ def export(*, model: Path, out: Path, overwrite: bool, as_json: bool) -> None:
         click.echo(printable(path))
     if done.difference is not None:
         click.echo(f"differs from PyTorch by {done.difference:.1e} at most, of [-1, 1]")
+
+
+@main.command()
+@click.argument(
+    "models", nargs=-1, required=True, metavar="RUN|CHECKPOINT...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--photos", required=True, type=Place(), help="Dataset of photos; its test side if it is split."
+)
+@click.option("--cartoons", required=True, type=Place(), help="Dataset of cartoons; likewise.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for index.html and evaluation.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@flags_of(EvaluateOptions)
+def evaluate(
+    *,
+    models: tuple[Path, ...],
+    photos: Path,
+    cartoons: Path,
+    out: Path | None,
+    as_json: bool,
+    options: EvaluateOptions,
+) -> int:
+    """Judge generators on held-out photos: run folders, checkpoints or .safetensors files, side by side.
+
+    \b
+    cartoongan evaluate runs/popeye --photos photos --cartoons popeye --out report
+    cartoongan evaluate runs/a runs/b --photos photos --cartoons popeye --json > figures.json
+    cartoongan evaluate runs/a/checkpoints/*.pt --photos photos --cartoons popeye --pictures 100
+
+    For each group of photos and for all: distance of contents, FID and KID in VGG19's features, clarity of
+    lines, noise, colour shift, checkerboard. The page shows the best and the worst photos of each group.
+    """
+    from cartoongan import evaluating, evaluation_report
+
+    if out is not None:
+        evaluation_report.check_out(out)
+    named = {str(model): model for model in models}
+    found = evaluating.evaluate(named, photos, cartoons, options)
+    for line in found.failed:
+        say(f"failed: {line}")
+    if as_json:
+        print_json(found.as_json())
+    else:
+        for line in evaluation_report.lines(found):
+            click.echo(line)
+    if out is not None:
+        say(f"report: {printable(evaluation_report.write(found, out))}")
+    return 1 if found.failed else 0

@@ -308,3 +308,46 @@ class StylizeOptions(BaseModel):
     )
     channels_last: bool = Field(default=False, description="Memory layout of pictures; suits bf16 on GPUs.")
     compile: bool = Field(default=False, description="torch.compile the generator: pays for long videos.")
+
+
+class EvaluateOptions(BaseModel):
+    """How generators are measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pictures: int = Field(
+        default=500,
+        ge=2,
+        le=50_000,
+        description="Photos, and cartoons, that are looked at; every photo once before any twice.",
+    )
+    shown: int = Field(
+        default=2, ge=0, le=8, description="Best and worst photos of each group that the page shows."
+    )
+    vgg_weights: Path | None = Field(
+        default=None,
+        description="VGG19 weights with torchvision's key names, .safetensors or .pth; "
+        "torchvision's own are downloaded when not given.",
+    )
+    features: str | None = Field(
+        default=None,
+        description="Measure by another network: MODULE:ATTRIBUTE, a torch module or what makes one; it "
+        "takes (N, 3, H, W) RGB in [-1, 1].",
+    )
+    untrained_features: bool = Field(
+        default=False, description="Measure by a VGG19 with random weights: for trying it out."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Of the subsets that KID is estimated from.")
+    device: Device = Field(
+        default="auto", description="Where to compute; auto takes a GPU when there is one."
+    )
+
+    @model_validator(mode="after")
+    def _features_that_training_would_take(self) -> EvaluateOptions:
+        self.of_features()
+        return self
+
+    def of_features(self) -> TrainOptions:
+        """The options of training that say where features come from."""
+        names = ("vgg_weights", "features", "untrained_features")
+        return TrainOptions.model_validate({name: getattr(self, name) for name in names})

@@ -136,10 +136,25 @@ class ExtractOptions(Limits):
     inverse_telecine: bool = Field(False, description="Bring telecined film back to its own frames.")
     crops_per_frame: int = Field(4, ge=1, le=256, description="Random squares to cut from each kept frame.")
     crop_size: int = Field(
-        256, ge=16, le=4096, description="Side of a square in pixels. Frames are never resized."
+        256,
+        ge=16,
+        le=4096,
+        description="Side of a square in pixels. Frames are never resized, unless --resize asks for it.",
     )
     frame_height: int | None = Field(
         None, ge=16, le=16384, description="Shrink frames to this height before cutting; recorded as scale."
+    )
+    second_height: int | None = Field(
+        None,
+        ge=16,
+        le=16384,
+        description="Cut every second crop from the frame shrunk to this height: two sizes of things.",
+    )
+    resize: bool = Field(
+        False,
+        strict=True,
+        description="Squash whole frames to one --crop-size square each, instead of cutting crops: only "
+        "there to be compared with crops. It softens lines and bends shapes.",
     )
     smooth: bool = Field(True, description="Store the edge-smoothed half of each pair; photos do without.")
     encoding: str = Field("png", description="How pictures are stored: png, jpeg[:Q] or webp[:Q].")
@@ -164,6 +179,23 @@ class ExtractOptions(Limits):
         if not isinstance(values, dict) or values.get("every") is not None:
             return values
         return values | {"every": None if any(values.get(way) for way in WAYS_TO_SAMPLE) else EVERY}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_square_of_a_squashed_frame(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("resize") is not True:
+            return values
+        return {"crops_per_frame": 1} | values
+
+    @field_validator("resize")
+    @classmethod
+    def _nothing_to_cut(cls, resize: bool, info: ValidationInfo) -> bool:
+        if resize and info.data.get("crops_per_frame") != 1:
+            raise ValueError("gives one square of each frame: leave out --crops-per-frame")
+        for name in ("frame_height", "second_height"):
+            if resize and info.data.get(name) is not None:
+                raise ValueError(f"does not go with --{name.replace('_', '-')}: whole frames are squashed")
+        return resize
 
     @field_validator(*WAYS_TO_SAMPLE[1:])
     @classmethod

@@ -70,15 +70,15 @@ def _frames(manifest: Manifest) -> tuple[list[dict[str, Any]], list[dict[str, An
     """Kept and dropped frames, each spread evenly over the films; a near-duplicate with what it resembles."""
     columns = ["frame_id", "source", "frame_number", "seconds"]
     rows = {row["frame_id"]: row for row in manifest.frames(columns).to_pylist()}
-    kept = _spread([id_ for id_ in rows if id_ not in manifest.dropped], SHOWN_FRAMES)
-    dropped = _spread([id_ for id_ in rows if id_ in manifest.dropped], SHOWN_FRAMES)
+    kept = spread([id_ for id_ in rows if id_ not in manifest.dropped], SHOWN_FRAMES)
+    dropped = spread([id_ for id_ in rows if id_ in manifest.dropped], SHOWN_FRAMES)
     likes = {id_: manifest.dropped[id_].because_of for id_ in dropped}
     thumbnails = manifest.thumbnails({*kept, *dropped, *filter(None, likes.values())})
 
     def shown(id_: str) -> dict[str, Any]:
         seconds = rows[id_]["seconds"]
         when = f"{int(seconds // 60)}:{seconds % 60:04.1f}" if seconds is not None else ""
-        return rows[id_] | {"when": when, "picture": _data_uri(thumbnails[id_], "jpeg")}
+        return rows[id_] | {"when": when, "picture": data_uri(thumbnails[id_], "jpeg")}
 
     left_out = [
         shown(id_) | {"reason": manifest.dropped[id_].reason, "like": shown(like) if like else None}
@@ -90,13 +90,13 @@ def _frames(manifest: Manifest) -> tuple[list[dict[str, Any]], list[dict[str, An
 def _pairs(manifest: Manifest) -> list[dict[str, str]]:
     reader = manifest.reader()
     shown = []
-    for position in _spread(list(range(len(reader))), SHOWN_PAIRS):
+    for position in spread(list(range(len(reader))), SHOWN_PAIRS):
         pair = reader[position]
         smoothed = pair.smoothed if pair.smoothed is not None else pair.image
         shown.append({
             "id": pair.pair_id,
-            "image": _data_uri(encode(pair.image, "png"), "png"),
-            "smoothed": _data_uri(encode(smoothed, "png"), "png"),
+            "image": data_uri(encode(pair.image, "png"), "png"),
+            "smoothed": data_uri(encode(smoothed, "png"), "png"),
         })  # fmt: skip
     return shown
 
@@ -122,14 +122,15 @@ def _file_uri(path: Path) -> str:
     scale = min(1.0, PHOTO_SIDE / max(image.shape[:2]))
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return _data_uri(encode(image, "jpeg:90"), "jpeg")
+    return data_uri(encode(image, "jpeg:90"), "jpeg")
 
 
-def _data_uri(data: bytes, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
+    """An encoded picture of a kind (jpeg, png) as an address that holds it."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _spread(values: list[Any], count: int) -> list[Any]:
+def spread(values: list[Any], count: int) -> list[Any]:
     """At most `count` of `values`, evenly chosen."""
     count = min(count, len(values))
     return [values[index * len(values) // count] for index in range(count)]

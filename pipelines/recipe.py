@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from cartoongan.options import StylizeOptions, TrainOptions
+from cartoongan.options import EvaluateOptions, StylizeOptions, TrainOptions
 from framekit.errors import CommandError, FramekitError
 from framekit.options import WAYS_TO_SAMPLE, ExtractOptions
 from framekit.validating import validated
@@ -47,12 +47,12 @@ class Stylizing(StylizeOptions):
     at_most: int = Field(default=12, ge=1, le=1000, description="Photos to stylize, evenly chosen.")
 
 
-class Recipe(BaseModel):
-    """A whole run. Unknown options are refused."""
+class Base(BaseModel):
+    """What recipes and experiments share. Unknown options are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    title: str = Field(max_length=200, description="Heads the gallery.")
+    title: str = Field(max_length=200, description="Heads the page at the end.")
     out: str = Field(min_length=1, description="The run's folder, from where the command is given.")
     untrained_features_as_last_resort: bool = Field(
         False, description="Train on random VGG features when the weights can't be had; says so. For demos."
@@ -60,25 +60,84 @@ class Recipe(BaseModel):
     cartoons: Sources
     photos: Sources
     train: TrainOptions = TrainOptions()
-    stylize: Stylizing = Stylizing()
 
     @model_validator(mode="after")
-    def _pairs_for_the_discriminator(self) -> Recipe:
+    def _pairs_for_the_discriminator(self) -> Base:
         if not self.cartoons.smooth:
             raise ValueError("cartoons need their smoothed half: leave smooth at its default")
         return self
 
 
+class Recipe(Base):
+    """A whole run: one model."""
+
+    stylize: Stylizing = Stylizing()
+
+
+class Evaluating(EvaluateOptions):
+    """How the arms of an experiment are judged; by the features of training unless others are named."""
+
+    against: tuple[str, ...] = Field(
+        default=(),
+        description="Arms whose held-out cartoons all are held against; the first by default.",
+    )
+
+
+class Experiment(Base):
+    """The same run for several datasets of cartoons and several seeds, and all of them judged alike."""
+
+    seeds: tuple[int, ...] = Field(
+        default=(0, 1, 2), min_length=1, description="Of training: each arm is trained once with each."
+    )
+    test: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the frames and photos that no arm sees in training."
+    )
+    arms: dict[str, dict[str, Any]] = Field(
+        min_length=2, description="By name: options of framekit extract in the place of those of [cartoons]."
+    )
+    evaluate: Evaluating = Evaluating()
+
+    @model_validator(mode="after")
+    def _arms_that_can_be_made(self) -> Experiment:
+        for arm in self.arms:
+            if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", arm):
+                raise ValueError(f"arms.{arm}: a name is made of a-z, 0-9 and hyphens")
+            self.cartoons_of(arm)
+        unknown = set(self.evaluate.against) - set(self.arms)
+        if unknown:
+            raise ValueError(f"evaluate.against: no such arm: {', '.join(sorted(unknown))}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one stands there twice")
+        return self
+
+    def cartoons_of(self, arm: str) -> Sources:
+        """What the dataset of an arm is made of."""
+        try:
+            made: Sources = validated(Sources, self.cartoons.model_dump(mode="json") | self.arms[arm])
+        except FramekitError as error:
+            raise ValueError(f"arms.{arm}.{error.what}") from None
+        if not made.smooth:
+            raise ValueError(f"arms.{arm}: cartoons need their smoothed half")
+        return made
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Arms that all are held against."""
+        return self.evaluate.against or (next(iter(self.arms)),)
+
+
 def find_recipe(word: str) -> Path:
-    """A recipe's file, or the one of that name that comes with the program (demo, shinkai, miyazaki)."""
+    """A recipe's file, or the one of that name that comes with the program (demo, shinkai, miyazaki, …)."""
     own = Path(word)
     packaged = Path(__file__).with_name(f"{word}.toml")
     known = {path.stem for path in packaged.parent.glob("*.toml")}
     return packaged if word in known and not own.is_file() else own
 
 
-def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str] | None = None) -> Recipe:
-    """Read a recipe and apply changes to it.
+def load_recipe(
+    path: Path, changes: Sequence[str] = (), *, films: Sequence[str] | None = None
+) -> Recipe | Experiment:
+    """Read a recipe, or an experiment (which has a table `arms`), and apply changes to it.
 
     Args:
         path: A TOML file.
@@ -92,7 +151,9 @@ def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str]
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CommandError(
-            "no such recipe", where=path, advice="give a TOML file, or demo, shinkai or miyazaki"
+            "no such recipe",
+            where=path,
+            advice="give a TOML file, or a name such as demo, shinkai or miyazaki",
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CommandError(f"not a recipe that can be read ({error})", where=path) from None
@@ -101,7 +162,7 @@ def load_recipe(path: Path, changes: Sequence[str] = (), *, films: Sequence[str]
     if films is not None:
         values.setdefault("cartoons", {})["sources"] = list(films)
     try:
-        recipe: Recipe = validated(Recipe, values)
+        recipe: Recipe | Experiment = validated(Experiment if "arms" in values else Recipe, values)
     except FramekitError as error:
         raise CommandError(error.what, where=path) from None
     return recipe

@@ -106,6 +106,14 @@ def stamped(name: str, root: Path) -> bool:
     return (root / "stages" / f"{name}.json").exists()
 
 
+def is_done(name: str, root: Path, output: Path, made_with: dict[str, Any]) -> bool:
+    """Whether stage `name` was done with these values among others, and its output is as it was left."""
+    stamp = _read(root / "stages" / f"{name}.json")
+    if stamp is None or not stamp.done or stamp.files != _files(output):
+        return False
+    return all(stamp.made_with.get(key) == value for key, value in _plain(made_with).items())
+
+
 def refuse_what_is_not_ours(output: Path) -> None:
     """Raise CommandError where a stage that was never begun would write over something."""
     if output.is_file() or (output.is_dir() and any(output.iterdir())):

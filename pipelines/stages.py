@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import framekit.manifest
+from cartoongan.options import TrainOptions
 from framekit import __version__
 from framekit.audit.auditing import audit
 from framekit.audit.report import report_lines
 from framekit.audit.writing import write_report
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.extraction.extract import extract
+from framekit.extraction.settling import split as split_dataset
 from framekit.files import fingerprint_of, sha256_of
+from framekit.manifest.schema import Split
 from framekit.sources.finding import find_sources
 from framekit.terminal.commands import say
 from framekit.terminal.progress import Progress
@@ -81,19 +84,14 @@ def make_gallery(run: Run, *, overwrite: bool = False) -> Path:
 def stages(run: Run) -> Iterator[Stage]:
     """The stages of a run. Each is planned when those before it are done: their digests are its inputs."""
     recipe, root = run.recipe, run.root
-    demo = [*recipe.cartoons.sources, *recipe.photos.sources, *recipe.stylize.photos]
-    version = {"framekit": __version__}
-    if DEMO_FILM in demo:
-        film = root / "sources" / "demo-film.mp4"
-        yield Stage("demo-film", film, version, lambda: _draw_film(film), quick=True)
-    if DEMO_PHOTOS in demo:
-        photos = root / "sources" / "demo-photos"
-        yield Stage("demo-photos", photos, version, lambda: _lay_out_photos(photos), quick=True)
-    yield _extraction(run, "cartoons", recipe.cartoons)
-    yield _extraction(run, "photos", recipe.photos)
+    yield from demo_sources(root, [*recipe.cartoons.sources, *recipe.photos.sources, *recipe.stylize.photos])
+    yield extraction(root, "cartoons", recipe.cartoons, workers=run.workers)
+    yield extraction(root, "photos", recipe.photos, workers=run.workers)
     datasets = {name: framekit.manifest.open(root / name).digest for name in ("cartoons", "photos")}
     yield Stage("audit", root / OUTPUTS["audit"], datasets, lambda: _audit(root), quick=True)
-    yield _training(run, datasets)
+    last_resort = recipe.untrained_features_as_last_resort
+    data = root / "cartoons", root / "photos"
+    yield training("train", *data, root / OUTPUTS["train"], recipe.train, last_resort=last_resort)
     model = sha256_of(root / "model" / "generator.safetensors")
     chosen = _photos_to_stylize(run)
     to_stylize = {"model": model, "photos": _fingerprints(chosen)}
@@ -103,29 +101,57 @@ def stages(run: Run) -> Iterator[Stage]:
     yield Stage("gallery", gallery, shown, lambda: write_gallery(root, recipe.title, chosen), quick=True)
 
 
-def _extraction(run: Run, name: str, sources: Sources) -> Stage:
-    words = _located(run, sources.sources)
+def demo_sources(root: Path, words: Sequence[str]) -> Iterator[Stage]:
+    """The stages that make what `words` ask for of demo:film and demo:photos."""
+    version = {"framekit": __version__}
+    if DEMO_FILM in words:
+        film = root / "sources" / "demo-film.mp4"
+        yield Stage("demo-film", film, version, lambda: _draw_film(film), quick=True)
+    if DEMO_PHOTOS in words:
+        photos = root / "sources" / "demo-photos"
+        yield Stage("demo-photos", photos, version, lambda: _lay_out_photos(photos), quick=True)
+
+
+def extraction(
+    root: Path, name: str, sources: Sources, *, workers: int | None, split: Split | None = None
+) -> Stage:
+    """The stage that makes dataset `name` in a run's folder, and splits it where that is asked for."""
+    words = _located(root, sources.sources)
     for word in words:
-        if Path(word).is_dir() and run.root.resolve().is_relative_to(Path(word).resolve()):
+        if Path(word).is_dir() and root.resolve().is_relative_to(Path(word).resolve()):
             advice = "choose another folder for the run with --set out=FOLDER"
-            raise CommandError(
-                "lies inside a folder that pictures are taken from", where=run.root, advice=advice
-            )
+            raise CommandError("lies inside a folder that pictures are taken from", where=root, advice=advice)
     found = find_sources(words)
     files = [*found.films, *(folder / still for folder, stills in found.stills.items() for still in stills)]
     made_with = {"options": sources.extraction.model_dump(mode="json"), "files": _fingerprints(sorted(files))}
-    return Stage(name, run.root / name, made_with, lambda: _extract(run, name, words, sources))
+    if split is not None:
+        made_with["split"] = split.model_dump()
+    return Stage(name, root / name, made_with, lambda: _extract(root / name, words, sources, workers, split))
 
 
-def _training(run: Run, datasets: dict[str, str]) -> Stage:
-    options = run.recipe.train.model_dump(mode="json")
+def training(
+    name: str, cartoons: Path, photos: Path, model: Path, options: TrainOptions, *, last_resort: bool
+) -> Stage:
+    """The stage that trains a model on the train sides of two datasets.
+
+    Args:
+        name: Of the stage.
+        cartoons: Dataset.
+        photos: Dataset.
+        model: Its folder.
+        options: How.
+        last_resort: Take random features where VGG19's weights can't be had.
+    """
+    datasets = {
+        which: framekit.manifest.open(root).train.digest
+        for which, root in (("cartoons", cartoons), ("photos", photos))
+    }
+    values = options.model_dump(mode="json")
     # Other features are another model, though the trainer could tell them by their digest only.
-    features = {name: options[name] for name in ("vgg_weights", "features", "untrained_features")}
-    fixed = run.recipe.train.fixed() | features
-    goal = {name: options[name] for name in ("epochs", "max_steps")}
-    return Stage(
-        "train", run.root / OUTPUTS["train"], datasets | {"options": fixed}, lambda: _train(run), goal
-    )
+    features = {name: values[name] for name in ("vgg_weights", "features", "untrained_features")}
+    made_with = datasets | {"options": options.fixed() | features}
+    goal = {name: values[name] for name in ("epochs", "max_steps")}
+    return Stage(name, model, made_with, lambda: _train(cartoons, photos, model, options, last_resort), goal)
 
 
 def _fingerprints(paths: Sequence[Path]) -> list[list[str]]:
@@ -133,9 +159,9 @@ def _fingerprints(paths: Sequence[Path]) -> list[list[str]]:
     return [[printable(path.name), fingerprint_of(path) if path.is_file() else ""] for path in paths]
 
 
-def _located(run: Run, words: Sequence[str]) -> list[str]:
+def _located(root: Path, words: Sequence[str]) -> list[str]:
     places = {DEMO_FILM: "demo-film.mp4", DEMO_PHOTOS: "demo-photos"}
-    return [str(run.root / "sources" / places[word]) if word in places else word for word in words]
+    return [str(root / "sources" / places[word]) if word in places else word for word in words]
 
 
 def _draw_film(path: Path) -> None:
@@ -152,14 +178,20 @@ def _lay_out_photos(folder: Path) -> None:
     lay_out_photos(folder)
 
 
-def _extract(run: Run, name: str, words: Sequence[str], sources: Sources) -> list[str]:
-    made = extract(words, run.root / name, sources.extraction, workers=run.workers)
+def _extract(
+    out: Path, words: Sequence[str], sources: Sources, workers: int | None, split: Split | None
+) -> list[str]:
+    made = extract(words, out, sources.extraction, workers=workers)
     problems = [f"{problem.path}: {problem.what}" for problem in made.problems]
     if not made.info.totals["pairs"]:
-        advice = "see the reasons with: framekit audit " + str(run.root / name)
+        advice = f"see the reasons with: framekit audit {out}"
         for problem in problems:
             say(f"problem: {problem}")
-        raise FramekitError("no pictures to train on came out of these sources", where=name, advice=advice)
+        raise FramekitError(
+            "no pictures to train on came out of these sources", where=out.name, advice=advice
+        )
+    if split is not None:
+        split_dataset(out, split)
     return problems
 
 
@@ -172,18 +204,17 @@ def _audit(root: Path) -> None:
         say("")
 
 
-def _train(run: Run) -> None:
+def _train(cartoons: Path, photos: Path, model: Path, options: TrainOptions, last_resort: bool) -> None:
     from cartoongan import trainer
     from cartoongan.features import load_features
     from cartoongan.run_folder import holds_run
 
-    model, options = run.root / "model", run.recipe.train
     begun = holds_run(model)
     if begun:
         # Weights may have come within reach since; a run keeps the features that it began with.
         before = json.loads((model / "options.json").read_text(encoding="utf-8"))
         options = options.model_copy(update={"untrained_features": before["untrained_features"]})
-    elif run.recipe.untrained_features_as_last_resort and options.vgg_weights is None:
+    elif last_resort and options.vgg_weights is None:
         try:
             load_features(options)
         except FramekitError as error:
@@ -191,13 +222,13 @@ def _train(run: Run) -> None:
             say("      what comes out shows the machinery, not the quality. For quality, give VGG19 weights:")
             say("      --set train.vgg_weights=FILE")
             options = options.model_copy(update={"untrained_features": True})
-    trainer.train(run.root / "cartoons", run.root / "photos", model, options, resume=begun)
+    trainer.train(cartoons, photos, model, options, resume=begun)
 
 
 def _photos_to_stylize(run: Run) -> list[Path]:
     """Photos spread evenly over those there are."""
     words = run.recipe.stylize.photos or run.recipe.photos.sources
-    found = find_sources(_located(run, words))
+    found = find_sources(_located(run.root, words))
     photos = [folder / name for folder, names in found.stills.items() for name in names]
     if not photos:
         raise CommandError("no photos to stylize", advice="name some in the recipe under [stylize] photos")

@@ -270,7 +270,9 @@ def _crops(sources: list[SourceInfo], pairs: pa.Table, frames: pa.Table, names: 
         box = _box(facts.get("overlay"))
         if box is not None:
             of = np.flatnonzero((source == number) & (frame >= 0))
-            overlay[of] = covered(box, places[of], sizes[frame[of]] * scale[of, None])
+            squashed = np.isnan(scale[of, None])
+            cut_from = np.where(squashed, places[of, 2:], sizes[frame[of]] * scale[of, None])
+            overlay[of] = covered(box, places[of], cut_from)
     return Crops(
         ids=pairs["pair_id"],
         frame=frame,

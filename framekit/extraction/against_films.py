@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 
 from framekit.errors import FramekitError, printable
 from framekit.extraction.at_hand import film_among, places_of
+from framekit.extraction.cutting import Size, sizes, squares
 from framekit.extraction.executors import MOST_THREADS
-from framekit.extraction.segment import scaled
 from framekit.extraction.workers import default_workers
-from framekit.images.crops import crop_generator, random_crops
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import decode, encode
 from framekit.images.hashing import distance, perceptual_hash, small_grey
@@ -254,22 +253,19 @@ class _Source:
                 yield row.shard, row.frame_id, fault
         if number not in self._rows.places:
             return
-        image = scaled(picture.image, self._options.frame_height)[0]
-        drawn = self._drawn(image, number)
+        at = sizes(picture.image, self._options)
+        drawn = self._drawn(at, number)
         for shard, pair in self._rows.pairs(number):
             found.crops += 1
+            image = at[(pair["crop_index"] or 0) % len(at)].image
             for fault in _crop_faults(pair, image, drawn, self._options):
                 yield shard, str(pair["pair_id"]), fault
 
-    def _drawn(self, image: np.ndarray, number: int) -> dict[int, tuple[int, int]]:
+    def _drawn(self, at: list[Size], number: int) -> dict[int, tuple[int, int]]:
         """Crop index → left and top edge, as the seed gives them."""
-        options = self._options
-        if min(image.shape[:2]) < options.crop_size:
+        if min(at[0].image.shape[:2]) < self._options.crop_size:
             return {}
-        generator = crop_generator(options.seed, self._info.fingerprint, number)
-        crops = random_crops(
-            image, count=options.crops_per_frame, size=options.crop_size, generator=generator
-        )
+        crops = squares(at, self._options, self._info.fingerprint, number)
         return {crop.index: (crop.x, crop.y) for crop in crops}
 
 

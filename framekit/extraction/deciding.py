@@ -202,6 +202,7 @@ def _overlaid(manifest: Manifest, pairs: pa.Table) -> np.ndarray:
     rows = pc.index_in(pairs["frame_id"], value_set=frames["frame_id"])
     sizes = _matrix(frames.select(["width", "height"]).take(rows)) * _matrix(pairs.select(["scale"]))
     crops = _matrix(pairs.select(["crop_x", "crop_y", "crop_size"]))
+    sizes = np.where(np.isnan(sizes), crops[:, 2:], sizes)  # squashed frames are as large as their squares
     for source, box in boxes.items():
         if box:
             of = pc.fill_null(pc.equal(pairs["source"], source), False).to_numpy()

@@ -190,6 +190,10 @@ def _extract(found: Found, job: Job, info: DatasetInfo, run_units: Executor) -> 
     merged = _merged(info.sources, (source.info for source in plan.sources))
     run = Extraction(out, info, job.options, done_before=len(plan.sources) - len(pending), spent=bill.spent)
     notes += _moved(info.sources, plan)
+    if job.options.resize:
+        notes.append(
+            "--resize: whole frames were squashed; such a dataset is only there to compare with crops"
+        )
     if merged == info.sources and not (pending or plan.problems) and _is_settled(out, info):
         return _as_it_was(run, plan, notes)
     info.sources = merged

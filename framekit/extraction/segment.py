@@ -9,16 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from framekit.errors import FramekitError, printable
+from framekit.extraction.cutting import sizes, squares
 from framekit.extraction.plan import Segment, look_of
 from framekit.extraction.samples import Sample, Sampler, columns_of, held_drawings
 from framekit.extraction.shards import shard_paths
 from framekit.extraction.spent import Spent
 from framekit.files import fingerprint_of
-from framekit.images.crops import Crop, crop_generator, random_crops
+from framekit.images.crops import Crop
 from framekit.images.edges import smooth_edges
 from framekit.images.encoding import encode, suffix_of
 from framekit.images.hashing import hash_name
@@ -219,26 +217,16 @@ def _write_run(run: list[Sample], work: _Work, frames: ShardWriter, pairs: Shard
 def _cut(sample: Sample, segment: Segment, options: ExtractOptions, pairs: ShardWriter) -> str | None:
     """Write the sample's pairs; the reason when there are none."""
     assert sample.image is not None
-    image, scale = scaled(sample.image, options.frame_height)
-    if min(image.shape[:2]) < options.crop_size:
+    at = sizes(sample.image, options)
+    if min(at[0].image.shape[:2]) < options.crop_size:
         return SMALL
-    generator = crop_generator(options.seed, segment.source.fingerprint, sample.place.number)
-    crops = random_crops(image, count=options.crops_per_frame, size=options.crop_size, generator=generator)
+    crops = squares(at, options, segment.source.fingerprint, sample.place.number)
     first = next(crops, None)
     if first is None:
         return EMPTY
     for crop in itertools.chain([first], crops):
-        pairs.add(_pair_row(segment, sample, crop, scale, options))
+        pairs.add(_pair_row(segment, sample, crop, at[crop.index % len(at)].scale, options))
     return None
-
-
-def scaled(image: np.ndarray, height: int | None) -> tuple[np.ndarray, float]:
-    """Shrink a picture to `height` pixels if it is higher; with the scale used (1.0 when left alone)."""
-    if height is None or height >= image.shape[0]:
-        return image, 1.0
-    scale = height / image.shape[0]
-    size = max(1, round(image.shape[1] * scale)), height
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
 
 
 def _frame_id(segment: Segment, sample: Sample) -> str:
@@ -273,7 +261,7 @@ def _frame_row(segment: Segment, sample: Sample) -> dict[str, Any]:
 
 
 def _pair_row(
-    segment: Segment, sample: Sample, crop: Crop, scale: float, options: ExtractOptions
+    segment: Segment, sample: Sample, crop: Crop, scale: float | None, options: ExtractOptions
 ) -> dict[str, Any]:
     stem = f"{segment.source.id}-{sample.place.number:06d}-{crop.index}"
     suffix = suffix_of(options.encoding)

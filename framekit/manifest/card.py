@@ -37,7 +37,7 @@ tags:
 
 # {_cell(str(info.options.get("style") or "framekit dataset"))}
 
-{totals.get("pairs", 0):,} crops of {side}×{side} pixels in `image`, {half}, cut at full resolution
+{totals.get("pairs", 0):,} crops of {side}×{side} pixels in `image`, {half}, {_how(info.options)}
 from {totals.get("frames_kept", 0):,} pictures.
 Made by framekit {info.framekit_version}; schema version {info.schema_version}.
 
@@ -55,6 +55,22 @@ The pictures belong to whoever owns the films. Keep this dataset private unless 
 {options}
 ```
 """
+
+
+def _how(options: Mapping[str, object]) -> str:
+    """How the squares came about."""
+    if options.get("resize") is True:
+        return "each a whole frame squashed to a square"
+    heights = [options.get(name) for name in ("frame_height", "second_height")]
+    if not any(heights):
+        return "cut at full resolution"
+    first, second = heights
+    shrunk = (
+        f"cut from frames of {_cell(str(first))} pixels' height at most"
+        if first
+        else "cut at full resolution"
+    )
+    return shrunk + (f", every second one from frames of {_cell(str(second))}" if second else "")
 
 
 def _cell(text: str) -> str:
@@ -109,7 +125,7 @@ tags:
 
 # {style}
 
-{total:,} crops of {side}×{side} pixels in `image`, {half}, cut at full resolution:
+{total:,} crops of {side}×{side} pixels in `image`, {half}, {_how(options)}:
 {", ".join(f"{count:,} to {name}" for name, count in pairs.items())}.
 Each row says where its crop comes from: source, frame number, time, place in the frame.
 Made by framekit {info.framekit_version}; schema version {info.schema_version}.

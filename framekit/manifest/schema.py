@@ -102,7 +102,7 @@ PAIRS = _table(
         ("crop_x", pa.int32()),  # left edge in pixels of that frame, possibly scaled
         ("crop_y", pa.int32()),  # top edge
         ("crop_size", pa.int32()),
-        ("scale", pa.float64()),  # frame size used / frame size in the film; 1 unless --frame-height asked
+        ("scale", pa.float64()),  # frame size used / that in the film; null where frames were squashed
         ("seed", pa.int64()),
     ],
     _HASH,

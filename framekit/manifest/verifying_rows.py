@@ -22,7 +22,7 @@ in jpeg:1. A smoothed half of another crop was 53 away in the middle, and less t
 _IDENTITY = ("frame_id", "source", "fingerprint", "frame_number", "hash")
 _NEEDED = {
     "frames": (*_IDENTITY, "width", "height", "signature", "brightness", "contrast", "sharpness"),
-    "pairs": (*_IDENTITY, "pair_id", "crop_index", "crop_x", "crop_y", "crop_size", "scale", "seed"),
+    "pairs": (*_IDENTITY, "pair_id", "crop_index", "crop_x", "crop_y", "crop_size", "seed"),
 }
 _REPEATED = ("pts", "seconds", "name", "group", "hash")
 """What a pair's row repeats of its frame's."""
@@ -101,7 +101,8 @@ def pair_faults(row: dict[str, Any], known: Known, frame: Frame | None) -> Itera
         for column in _REPEATED:
             if row[column] != getattr(frame, column):
                 yield f"its {column} is {row[column]}, that of its frame {getattr(frame, column)}"
-        yield from _place_faults(row, frame, known.number("frame_height"))
+        squashed = options.get("resize") is True
+        yield from _squashed_faults(row) if squashed else _place_faults(row, frame, _height(row, known))
 
 
 def _identity_faults(row: dict[str, Any], known: Known, table: str) -> Iterator[str]:
@@ -117,11 +118,28 @@ def _identity_faults(row: dict[str, Any], known: Known, table: str) -> Iterator[
         yield f"its fingerprint is {row['fingerprint']}, that of its source {theirs}"
 
 
+def _height(row: dict[str, Any], known: Known) -> int | None:
+    """That a row's frame was to be shrunk to: every second crop has another one, where that was asked for."""
+    second = known.number("second_height")
+    odd = isinstance(row["crop_index"], int) and row["crop_index"] % 2 == 1
+    return second if odd and second is not None else known.number("frame_height")
+
+
+def _squashed_faults(row: dict[str, Any]) -> Iterator[str]:
+    """Of a row that stands for a whole frame."""
+    if row["scale"] is not None:
+        yield f"its scale is {row['scale']}, where --resize leaves none"
+    if (row["crop_x"], row["crop_y"]) != (0, 0):
+        yield f"stands at ({row['crop_x']}, {row['crop_y']}), where --resize takes whole frames"
+
+
 def _place_faults(row: dict[str, Any], frame: Frame, asked: int | None) -> Iterator[str]:
     if frame.width is None or frame.height is None or min(frame.width, frame.height) < 1:
         return
     scale = asked / frame.height if asked is not None and asked < frame.height else 1.0
-    if row["scale"] != scale:
+    if row["scale"] is None:
+        yield "says nothing of scale"
+    elif row["scale"] != scale:
         yield f"its scale is {row['scale']}, where --frame-height makes it {scale}"
     width, height = max(1, round(frame.width * scale)), round(frame.height * scale)
     x, y, size = row["crop_x"], row["crop_y"], row["crop_size"]

@@ -17,7 +17,7 @@ from PIL import Image
 import cartoongan.cli
 import framekit.cli
 import pipelines.__main__
-from cartoongan.options import StylizeOptions, TrainOptions
+from cartoongan.options import EvaluateOptions, StylizeOptions, TrainOptions
 from framekit.extraction.extract import extract
 from framekit.manifest import schema
 from framekit.options import ExtractOptions
@@ -35,6 +35,7 @@ OPTIONS = {
     "framekit extract": ExtractOptions,
     "cartoongan train": TrainOptions,
     "cartoongan stylize": StylizeOptions,
+    "cartoongan evaluate": EvaluateOptions,
 }
 COMMANDS = {
     f"{program} {name}": command

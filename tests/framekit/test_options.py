@@ -56,6 +56,9 @@ def test_options_make_a_sampling(given, sampling):
         ({"skip": ["abc"]}, "--skip: 'abc' is no time range"),
         ({"letterbox": "1280x544"}, "--letterbox: must be auto, off or W:H:X:Y"),
         ({"letterbox": "0:544:0:88"}, "--letterbox: must be auto, off or W:H:X:Y"),
+        ({"resize": True, "crops_per_frame": 4}, "--resize: gives one square of each frame"),
+        ({"resize": True, "frame_height": 720}, "--resize: does not go with --frame-height"),
+        ({"resize": True, "second_height": 720}, "--resize: does not go with --second-height"),
         ({"deinterlace": "maybe"}, "--deinterlace: must be 'auto', 'on' or 'off'"),
     ],
 )

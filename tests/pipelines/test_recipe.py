@@ -9,7 +9,13 @@ RECIPES = Path(__file__).parents[2] / "pipelines"
 
 
 def test_the_recipes_that_come_with_it_are_sound():
-    assert {path.name for path in RECIPES.glob("*.toml")} == {"demo.toml", "shinkai.toml", "miyazaki.toml"}
+    assert {path.name for path in RECIPES.glob("*.toml")} == {
+        "demo.toml",
+        "shinkai.toml",
+        "miyazaki.toml",
+        "crop_vs_resize.toml",
+        "crop_vs_resize_small.toml",
+    }
     for path in RECIPES.glob("*.toml"):
         assert load_recipe(path).title
 

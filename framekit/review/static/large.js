@@ -135,7 +135,8 @@ export class Large {
   paint(frame) {
     const pictures = [];
     const boxes = frame.crops.map((crop) => {
-      const [width, height] = [frame.width * crop.scale, frame.height * crop.scale];
+      // No scale: the whole frame was squashed to this square.
+      const [width, height] = crop.scale ? [frame.width * crop.scale, frame.height * crop.scale] : [crop.size, crop.size];
       const label = `crop ${crop.index}${crop.in ? "" : ", left out"}`;
       const box = make("button", { type: "button", class: "crop-box", "aria-label": label, title: label });
       const picture = make("div", { class: "painted-crop" }, ...this.halves(frame.row, crop));
@@ -197,7 +198,7 @@ export class Large {
       ["time", frame.seconds === null ? null : clock(frame.seconds, true)],
       ["frame number", frame.number === null ? null : NUMBER.format(frame.number)], ["pts", frame.pts === null ? null : String(frame.pts)],
       ["size", frame.width ? `${frame.width} × ${frame.height}` : null],
-      ["scale of crops", first ? figure(first.scale) : null],
+      ["scale of crops", first?.scale ? figure(first.scale) : null],
       ["fingerprint", frame.fingerprint], ["hash", frame.hash],
       ...frame.crops.map((crop) => [`crop ${crop.index}`, `${crop.size} × ${crop.size} at ${crop.x}, ${crop.y}`]),
     ];

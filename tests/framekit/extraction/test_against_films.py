@@ -82,6 +82,8 @@ def change(root: Path, table: str, number: int, edit) -> str:
 OPTIONS = [
     {},
     {"frame_height": 120},
+    {"second_height": 120},
+    {"resize": True, "crops_per_frame": 1},
     {"encoding": "jpeg:90"},
     {"encoding": "webp:70"},
     {"smooth": False},

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import framekit.manifest
+from framekit.audit.auditing import audit
 from framekit.errors import CommandError, FramekitError
 from framekit.extraction.extract import extract
 from framekit.images.edges import smooth_edges
@@ -234,6 +235,36 @@ def test_frame_height_shrinks_and_records_the_scale(films, tmp_path):
     assert {row["scale"] for row in rows} == {0.5}
     assert max(row["crop_x"] for row in rows) <= 160 - 64
     assert max(row["crop_y"] for row in rows) <= 120 - 64
+
+
+def test_every_second_crop_at_another_height(films, tmp_path):
+    plain = extract([str(films / "one.mp4")], tmp_path / "plain", OPTIONS, workers=1)
+    options = OPTIONS.model_copy(update={"second_height": 120})
+    run = extract([str(films / "one.mp4")], tmp_path / "out", options, workers=1)
+    columns = ["pair_id", "crop_index", "scale", "crop_x", "crop_y"]
+    before = {row["pair_id"]: row for row in framekit.manifest.open(plain.root).pairs(columns).to_pylist()}
+    rows = framekit.manifest.open(run.root).pairs(columns).to_pylist()
+    assert {(row["crop_index"] % 2, row["scale"]) for row in rows} == {(0, 1.0), (1, 0.5)}
+    assert all(row == before[row["pair_id"]] for row in rows if row["crop_index"] % 2 == 0)
+
+
+def test_resize_squashes_whole_frames_one_row_each(films, tmp_path):
+    options = ExtractOptions.model_validate(
+        OPTIONS.model_dump(exclude={"crops_per_frame"}) | {"resize": True}
+    )
+    assert options.crops_per_frame == 1
+    run = extract([str(films / "one.mp4")], tmp_path / "out", options, workers=1)
+    manifest = framekit.manifest.open(run.root)
+    assert manifest.info.options["resize"] is True
+    rows = manifest.pairs(["frame_id", "crop_index", "crop_x", "crop_y", "scale"]).to_pylist()
+    assert {tuple(row.values())[1:] for row in rows} == {(0, 0, 0, None)}
+    assert len({row["frame_id"] for row in rows}) == len(rows) == run.info.totals["frames_kept"]
+    oracle = every_by_full_decode(films / "one.mp4", 4)
+    frame = oracle[int(rows[0]["frame_id"].rpartition(":")[2])][1]
+    assert np.array_equal(manifest[0].image, cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA))
+    assert any(note.startswith("--resize: whole frames were squashed") for note in run.notes)
+    assert "each a whole frame squashed" in (run.root / "README.md").read_text()
+    assert audit(run.root).figures.resizing is None, "nothing here was cut: no crop could be compared"
 
 
 def test_photos_have_groups_and_no_smoothed_half(tmp_path):

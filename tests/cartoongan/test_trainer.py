@@ -503,7 +503,7 @@ def test_what_is_somebody_elses_stays(
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["README.md"]
     for dataset in (cartoons, photos):
         for place in (dataset, dataset / "pairs" / "run"):
-            with pytest.raises(CommandError, match="does not go into a dataset|is no run"):
+            with pytest.raises(CommandError, match=r"does not go into a dataset|is no run"):
                 plan(cartoons, photos, place, small)
     (tmp_path / "file").touch()
     with pytest.raises(CommandError, match="not a folder"):

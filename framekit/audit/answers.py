@@ -85,7 +85,8 @@ def answer(
     else:
         found = medians.get(rule.name)
     if found is None:
-        return Answer(rule.text, None, True, f"not known: {why_unknown(rule.name)}")
+        why = _reasons_here(rows) if rule.name.startswith("dropped.") else why_unknown(rule.name)
+        return Answer(rule.text, None, True, f"not known: {why}")
     value = found.share if isinstance(found, Share) else found
     return Answer(rule.text, value, rule.holds(value), shown(found, of_pairs=is_of_pairs(rule)))
 
@@ -125,10 +126,26 @@ def content_share(rows: Rows, group: str) -> Share | None:
 
 
 def _reason_share(rows: Rows, reason: str) -> Share | None:
-    """How many of the sampled frames are left out for a reason, written with or without hyphens."""
+    """How many of the sampled frames are left out for a reason, written with or without hyphens; None where
+    neither a rule nor a person could have said so."""
     wanted = reason.strip().replace("-", " ")
     found = sum(str(its).replace("-", " ") == wanted for its in rows.frames.reasons if its is not None)
+    if not found and wanted not in {its.replace("-", " ") for its in _own_reasons(rows)}:
+        return None
     return Share(found, len(rows.frames)) if len(rows.frames) else None
+
+
+def _own_reasons(rows: Rows) -> set[str]:
+    """Reasons that framekit itself could have for leaving out a frame of this dataset."""
+    from framekit.extraction.deciding import NOT_CUT
+    from framekit.extraction.segment import DUPLICATE, UNCUTTABLE
+
+    return {DUPLICATE, NOT_CUT, *UNCUTTABLE, *(rule.reason for rule in rows.options.frame_rules())}
+
+
+def _reasons_here(rows: Rows) -> str:
+    here = {str(its) for its in rows.frames.reasons if its is not None}
+    return f"no such reason; there are {', '.join(sorted(here | _own_reasons(rows)))}"
 
 
 def makes_sense(issue: str, rows: Rows) -> bool:
@@ -145,7 +162,7 @@ def why_unknown(name: str) -> str:
     if name == "leaks":
         return "the dataset is not split; framekit split does it"
     if name == "overlap":
-        return "no photos to compare with; --photos names them"
+        return "no photos to compare with, or not all of them can be read; --photos names them"
     return "nothing that is in was measured so"
 
 

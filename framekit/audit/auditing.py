@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,7 +129,7 @@ def audit(
         next(steps)
         found = _Found(near, leaks, cost, palettes(rows, pictures), compared)
         progress.advance()
-    figures = _figures(root, rows, found, rules, named.get("photos"))
+    figures = _figures(root, rows, found, rules, named)
     return Audit(figures, rows, pictures, {name: (its, Pictures(its, spent)) for name, its in named.items()})
 
 
@@ -151,7 +151,7 @@ class _Found(NamedTuple):
 
 
 def _figures(
-    root: Path, rows: Rows, found: _Found, rules: Sequence[DatasetRule], photos: Rows | None
+    root: Path, rows: Rows, found: _Found, rules: Sequence[DatasetRule], others: Mapping[str, Rows]
 ) -> Figures:
     """What follows from rows and from what was found."""
     info = rows.manifest.info
@@ -160,7 +160,9 @@ def _figures(
     of_crops = measures.distributions(rows.crops.measures, np.ones(len(rows.crops), bool))
     medians = {name: its.median for name, its in of_frames.items()}
     medians |= {f"crop.{name}": its.median for name, its in of_crops.items()}
-    overlap = found.compared["photos"].common if "photos" in found.compared else None
+    photos = others.get("photos")
+    # What cannot be read may be what both have.
+    overlap = None if photos is None or photos.damaged else found.compared["photos"].common
     named = named_figures(rows, counts, sources, found.near, leaks=found.leaks, overlap=overlap)
     known = Known(
         rows=rows,
@@ -196,7 +198,10 @@ def _figures(
         checks=checked,
         rules=[answer(rule, rows, named, medians) for rule in rules],
         problems=known.problems,
-        damaged=[printable(line) for line in rows.damaged],
+        damaged=[
+            *(printable(line) for line in rows.damaged),
+            *(printable(f"{name}: {line}") for name, its in others.items() for line in its.damaged),
+        ],
         notes=[printable(line) for line in rows.notes],
     )
 

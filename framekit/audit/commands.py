@@ -91,4 +91,15 @@ def _flag(flag: str, value: Any) -> Iterable[str]:
 
 
 def _quoted(word: str) -> str:
-    return shlex.quote(printable(word))
+    """As a shell takes it; what no terminal shows as bash's escapes for its bytes."""
+    if printable(word) == word:
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(letter: str) -> str:
+    if letter in "\\'":
+        return f"\\{letter}"
+    if printable(letter) == letter:
+        return letter
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))

@@ -90,7 +90,7 @@ def rows_in(value: Any) -> list[int]:
     Raises:
         CommandError: It is none.
     """
-    if not isinstance(value, list) or not all(type(row) is int for row in value):
+    if not isinstance(value, list) or not value or not all(type(row) is int for row in value):
         raise CommandError("rows is a list of numbers")
     return value
 
@@ -101,7 +101,8 @@ def crops_in(value: Any) -> list[tuple[int, int]]:
     Raises:
         CommandError: It is none.
     """
-    if not isinstance(value, list) or not all(isinstance(crop, list) and len(crop) == 2 for crop in value):
+    pairs = isinstance(value, list) and all(isinstance(crop, list) and len(crop) == 2 for crop in value)
+    if not pairs or not value:
         raise CommandError("crops is a list of [frame, index]")
     rows_in([number for crop in value for number in crop])
     return [(row, index) for row, index in value]
@@ -137,6 +138,8 @@ def text(value: Any, name: str) -> str:
         value = str(value)
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise CommandError(f"{name} is a text of at most {LONGEST_TEXT:,} letters")
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+        raise CommandError(f"{name} holds what is no letter")
     return value
 
 

@@ -1,7 +1,9 @@
 """Advice: what matters comes first, and its commands are commands that do it."""
 
+import os
 import shlex
 import shutil
+import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -93,14 +95,26 @@ def test_to_make_another_dataset_changes_what_is_named_alone(films, changes):
     assert str(parsed(line)[1]["out"]) == f"{films}-other"
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to paste into")
 def test_names_of_strangers_are_quoted():
-    hostile = [f"{HOSTILE}.mkv", "a b'c.mkv", "-x.mkv", "$(reboot).mkv", "line\nbreak.mkv"]
+    hostile = [f"{HOSTILE}.mkv", "a b'c.mkv", "-x.mkv", "$(reboot).mkv"]
+    hostile += [
+        "line\nbreak's $(x) \\.mkv",
+        "right\u202eleft.mkv",
+        "紅の\t豚.mkv",
+        os.fsdecode(b"byte\xff.mkv"),
+    ]
     info = SimpleNamespace(sources=[SimpleNamespace(path=path) for path in hostile])
     options = ExtractOptions(style="a; b")
     rows = SimpleNamespace(manifest=SimpleNamespace(info=info), options=options, root="data set")
-    words = shlex.split(commands.extract_again(rows))
-    assert words[2:7] == [hostile[0], hostile[1], "./-x.mkv", hostile[3], "line\\nbreak.mkv"]
-    assert words[7:] == ["--out", "data set", "--style", "a; b"]
+    line = commands.extract_again(rows)
+    assert line.isprintable()
+    printed = subprocess.run(
+        ["bash", "-c", line.replace("framekit extract", "printf '%s\\0'", 1)], capture_output=True, check=True
+    ).stdout
+    words = os.fsdecode(printed).split("\0")[:-1]
+    assert words == [*(name if name[0] != "-" else f"./{name}" for name in hostile), *words[-4:]]
+    assert words[-4:] == ["--out", "data set", "--style", "a; b"]
 
 
 def test_of_many_sources_the_folders_are_named():

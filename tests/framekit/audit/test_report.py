@@ -269,6 +269,19 @@ def test_a_damaged_shard_is_one_line_and_the_rest_goes_on(dataset):
     assert any("of frames that have no row" in note for note in figures.notes)
 
 
+@pytest.mark.parametrize("named", ["photos", "against"])
+def test_damage_of_another_dataset_opens_no_gate(mixed, dataset, named):
+    """What cannot be read there may be what both have."""
+    (dataset / f"frames/{FILMS[1]}-00000-of-00001.parquet").write_bytes(b"PAR1 not any more")
+    code, said, _ = run(mixed, f"--{named}", dataset)
+    assert code == 1
+    assert f"damaged: {named}: frames/{FILMS[1]}" in said
+    if named == "photos":
+        code, said, more = run(mixed, "--photos", dataset, "--fail-on", "overlap>100000")
+        assert code == 1
+        assert "overlap>100000: not known: no photos to compare with, or not all of them" in said + more
+
+
 def test_thumbnails_and_pictures_may_be_missing_or_no_pictures(dataset):
     for path in sorted((dataset / "frames").iterdir()):
         table = pq.read_table(path)

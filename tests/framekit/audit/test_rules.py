@@ -173,3 +173,12 @@ def test_shares_in_words(share, words):
 )
 def test_numbers_in_words(value, words):
     assert number(value) == words
+
+
+def test_a_reason_that_nobody_gives_is_not_known(audited):
+    """A gate must not open over a misspelt word."""
+    rows = audited.rows
+    said = answer(parse("dropped.nonsense>50%"), rows, {}, {})
+    assert said.value is None and said.holds
+    assert "no such reason; there are" in said.shown and "near-duplicate" in said.shown
+    assert answer(parse("dropped.credits>99%"), rows, {}, {}).value is not None  # there could be some

@@ -211,3 +211,19 @@ def test_what_is_too_large_is_refused(client):
 def test_bytes_that_are_no_picture_are_not_served(client, session, monkeypatch):
     monkeypatch.setattr(session, "thumbnail", lambda row: b"<script>alert(1)</script>")
     assert (get(client, "thumb/1").status_code, get(client, "thumb/1").content) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"rows": [1], "keep": False, "reason": "\ud800"},
+        {"rows": [1], "keep": False, "reason": "a\0b"},
+        {"view": {"q": "\udfff"}, "keep": True, "expect": -1},
+        {"rows": [], "keep": False},
+        {"crops": [], "keep": False},
+    ],
+)
+def test_what_is_no_letter_and_what_names_nothing_is_refused_in_a_line(client, body):
+    answer = post(client, "decide", body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]

@@ -42,9 +42,9 @@ def prepare(out: Path, *, workers: int | None, executor: str | None, ray_address
     """
     global _is_of_a_command  # noqa: PLW0603 - a process is one or it is not
     local = executor != "ray" and not ray_address
-    if sys.platform != "linux" or not local or (workers or default_workers()) == 1:
+    _is_of_a_command = sys.platform == "linux" and local and (workers or default_workers()) > 1
+    if not _is_of_a_command:
         return
-    _is_of_a_command = True
     atexit.register(end)
     forkserver.set_forkserver_preload([IMPORTED])
     if not is_remote(out) and not (out / "dataset.json").exists():

@@ -246,7 +246,8 @@ class _Job:
             name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
             if name not in self._made.supported_codecs:
                 kind = {"audio": "sound", "subtitle": "subtitles"}[stream.type]
-                self.notes.append(printable(f"{kind} left out: {self._kind} takes no {name}; .mkv does"))
+                advice = "" if self._kind == "matroska" else "; .mkv may"
+                self.notes.append(printable(f"{kind} left out: {self._kind} takes no {name}{advice}"))
                 continue
             copied[stream.index] = out = self._made.add_stream_from_template(stream)
             out.metadata.update({k: v for k, v in stream.metadata.items() if k in ("language", "title")})

@@ -92,11 +92,11 @@ class Audit:
 
 
 def audit(
-    root: Path,
+    root: str | Path,
     *,
     rules: Sequence[DatasetRule] = (),
-    photos: Path | None = None,
-    against: Path | None = None,
+    photos: str | Path | None = None,
+    against: str | Path | None = None,
 ) -> Audit:
     """Audit the dataset in folder `root`.
 
@@ -129,7 +129,7 @@ def audit(
         next(steps)
         found = _Found(near, leaks, cost, palettes(rows, pictures), compared)
         progress.advance()
-    figures = _figures(root, rows, found, rules, named)
+    figures = _figures(rows.manifest.root, rows, found, rules, named)
     return Audit(figures, rows, pictures, {name: (its, Pictures(its, spent)) for name, its in named.items()})
 
 

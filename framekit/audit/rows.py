@@ -153,7 +153,7 @@ class Rows:
         return self.manifest.root
 
 
-def read_rows(root: Path) -> Rows:
+def read_rows(root: str | Path) -> Rows:
     """Read a dataset. Shards that cannot be read are passed over and noted.
 
     Raises:
@@ -168,7 +168,7 @@ def read_rows(root: Path) -> Rows:
         if not damaged:
             raise
         info = manifest.info.model_copy(update={"shards": readable})
-        return _rows(Manifest(root, info), damaged)
+        return _rows(Manifest(manifest.root, info), damaged)
 
 
 def _readable(manifest: Manifest) -> tuple[list[ShardInfo], list[str]]:

@@ -69,7 +69,7 @@ def is_report(folder: Path) -> bool:
         return False
 
 
-def write_report(audit: Audit, out: Path) -> Path:
+def write_report(audit: Audit, out: str | Path) -> Path:
     """Write the report of an audit.
 
     Args:
@@ -82,7 +82,7 @@ def write_report(audit: Audit, out: Path) -> Path:
     Raises:
         FramekitError: The folder cannot be written to.
     """
-    sheet = Sheet(audit)
+    out, sheet = Path(out), Sheet(audit)
     text = render(sheet)
     try:
         (out / PLOTS).mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from framekit.manifest.reading import Manifest, read_info
 from framekit.manifest.schema import COMPACTED, PAIRS, DatasetInfo, ShardInfo, uncompacted
 from framekit.manifest.tables import open_table
 from framekit.manifest.writing import shard, write_info
+from framekit.storage.paths import path_of
 from framekit.terminal.progress import Progress
 
 
@@ -46,7 +47,7 @@ class Compacted:
         return {"dataset": str(self.root), "totals": self.info.totals, "taken_out": taken_out}
 
 
-def compact(root: Path) -> Compacted:
+def compact(root: str | Path) -> Compacted:
     """Write the shards of the dataset in folder `root` anew without the pairs that decisions leave out.
 
     Rows of frames stay, and so do decisions: a frame that is wanted back is cut anew by the next extraction.
@@ -57,6 +58,7 @@ def compact(root: Path) -> Compacted:
         CommandError: There is no dataset.
         FramekitError: A shard is damaged, another run is at work on the dataset, or none came to its end yet.
     """
+    root = path_of(root)
     read_info(root)
     try:
         return _compact(root)

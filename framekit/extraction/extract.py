@@ -44,7 +44,7 @@ from framekit.manifest.writing import write_info
 from framekit.options import ExtractOptions, Limits
 from framekit.sources.film import check_device
 from framekit.sources.finding import Found, find_sources
-from framekit.storage.paths import only_here
+from framekit.storage.paths import only_here, path_of
 from framekit.terminal.progress import Progress
 
 TOTALS = {"frames", "frames_kept", "frames_sampled", "pairs", "bytes"}
@@ -138,7 +138,7 @@ def look_over(plan: Plan, options: ExtractOptions) -> None:
 
 def extract(
     words: Sequence[str],
-    out: Path,
+    out: str | Path,
     options: ExtractOptions,
     *,
     workers: int | None = None,
@@ -167,6 +167,7 @@ def extract(
             with other options.
         FramekitError: Another run is at work on it, or its disk takes no more.
     """
+    out = path_of(out)
     check_device(hwaccel)
     if only_here(out) or any(map(only_here, words)):
         executor, workers, ray_address = "local", 1, None

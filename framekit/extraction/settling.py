@@ -18,6 +18,7 @@ from framekit.manifest.reading import SPLIT, Manifest, read_info, read_sides
 from framekit.manifest.schema import DatasetInfo, Split
 from framekit.manifest.writing import write_info, write_text
 from framekit.options import Limits
+from framekit.storage.paths import path_of
 from framekit.validating import validated
 
 DATASET_LOCK = "dataset.json.lock"
@@ -86,7 +87,7 @@ def settle(root: Path, info: DatasetInfo, *, rules: bool = True, split_anew: boo
     return Settled(root, info, dropped, sides, list(_notes(manifest, sides, alone)))
 
 
-def decide_again(root: Path, limits: Limits) -> Settled:
+def decide_again(root: str | Path, limits: Limits) -> Settled:
     """Decide again what is left out of the dataset in folder `root`, without any film.
 
     Args:
@@ -96,6 +97,7 @@ def decide_again(root: Path, limits: Limits) -> Settled:
     Raises:
         FramekitError: There is no dataset, or it is damaged.
     """
+    root = path_of(root)
     read_info(root)
     with locked(root, DATASET_LOCK):
         info = read_info(root)
@@ -118,7 +120,7 @@ def after_decisions(root: Path) -> Settled:
     return settled
 
 
-def split(root: Path, spec: Split) -> Settled:
+def split(root: str | Path, spec: Split) -> Settled:
     """Split the dataset in folder `root` into a train and a test side.
 
     Asked for the same split again, frames keep their sides.
@@ -127,6 +129,7 @@ def split(root: Path, spec: Split) -> Settled:
         CommandError: It can't be split this way.
         FramekitError: There is no dataset, it is damaged, or a film is not at hand whose shots are needed.
     """
+    root = path_of(root)
     read_info(root)
     with locked(root, DATASET_LOCK):
         info = read_info(root)

@@ -50,7 +50,7 @@ class Verified:
         yield f"digest  {self.digest}"
 
 
-def verify(root: Path, *, with_films: bool = False, films: Path | None = None) -> Verified:
+def verify(root: str | Path, *, with_films: bool = False, films: Path | None = None) -> Verified:
     """Verify the dataset in folder `root`; all faults are found.
 
     Args:
@@ -62,6 +62,7 @@ def verify(root: Path, *, with_films: bool = False, films: Path | None = None) -
         ManifestError: There is no dataset, or its dataset.json is damaged.
     """
     manifest = open_manifest(root)
+    root = manifest.root
     found = look_through(manifest)
     faults, compared = found.faults, None
     try:

@@ -24,6 +24,7 @@ from framekit.manifest.schema import DECISIONS
 from framekit.manifest.tables import read_table
 from framekit.manifest.writing import write_table
 from framekit.storage import locks
+from framekit.storage.paths import path_of
 
 if TYPE_CHECKING:
     from framekit.manifest.reading import Manifest
@@ -80,7 +81,7 @@ def drop(item: str, reason: str, *, by: str, because_of: str | None = None) -> d
     return {"item": item, "keep": False, "reason": reason, "by": by, "because_of": because_of, "at": None}
 
 
-def decide(root: Path, items: Iterable[str], *, keep: bool | None, reason: str, by: str) -> None:
+def decide(root: str | Path, items: Iterable[str], *, keep: bool | None, reason: str, by: str) -> None:
     """Put down what a person decides about frames and pairs of the dataset in folder `root`; all or nothing.
 
     Args:
@@ -95,7 +96,7 @@ def decide(root: Path, items: Iterable[str], *, keep: bool | None, reason: str, 
         FramekitError: Somebody else holds the lock for too long, or the dataset or its decisions cannot be
             read or written.
     """
-    who = person(by)
+    root, who = path_of(root), person(by)
     wanted = list(dict.fromkeys(items))
     _refuse_unknown(root, wanted)
     now = datetime.now(UTC)
@@ -236,13 +237,13 @@ def dropped(root: Path) -> dict[str, Dropped]:
     return {item: Dropped(word.reason, word.because_of) for item, word in words if not word.keep}
 
 
-def state(root: Path) -> dict[str, Decision]:
+def state(root: str | Path) -> dict[str, Decision]:
     """The word that counts for each item of which there is one, in the dataset in folder `root`.
 
     Raises:
         FramekitError: decisions.parquet is missing or cannot be read.
     """
-    table = _read(root)
+    table = _read(path_of(root))
     of_rules = _of_rules(table)
     words = {word.item: word for word in _rows(table.filter(of_rules))}
     said = {word.item: word for word in _rows(table.filter(pc.invert(of_rules)))}
@@ -250,7 +251,7 @@ def state(root: Path) -> dict[str, Decision]:
     return {item: word for item, word in words.items() if word.keep is not None}
 
 
-def history(root: Path, item: str | None = None) -> list[Decision]:
+def history(root: str | Path, item: str | None = None) -> list[Decision]:
     """All that was decided in the dataset in folder `root`, or about one item, oldest first.
 
     Rules come first: their words have no time, and only the newest are there.
@@ -258,7 +259,7 @@ def history(root: Path, item: str | None = None) -> list[Decision]:
     Raises:
         FramekitError: decisions.parquet is missing or cannot be read.
     """
-    table = _read(root)
+    table = _read(path_of(root))
     if item is not None:
         try:
             table = table.filter(pc.equal(table["item"], pa.scalar(item, pa.string())))

@@ -90,7 +90,9 @@ class Export:
         return {"export": str(self.root), "format": self.options.format, **facts}
 
 
-def export(dataset: Path, out: Path, options: ExportOptions, *, photos: Path | None = None) -> Export:
+def export(
+    dataset: str | Path, out: str | Path, options: ExportOptions, *, photos: str | Path | None = None
+) -> Export:
     """Write what is in of a dataset to folder `out`; what an earlier run wrote is not written again.
 
     Args:
@@ -103,6 +105,7 @@ def export(dataset: Path, out: Path, options: ExportOptions, *, photos: Path | N
         CommandError: `out` holds something else, or an export of another state; the format can't hold it.
         FramekitError: A dataset that is not there or damaged, or holds no pairs; a disk that is full.
     """
+    out = Path(out)
     sets = {"dataset": open_manifest(dataset)} | ({"photos": open_manifest(photos)} if photos else {})
     _check_fit(sets, options)
     parts = {

@@ -81,7 +81,7 @@ class Manifest:
         info: Its dataset.json; in a view too, of the whole dataset.
         chosen: frame_ids of a view, all by default.
 
-    Example:
+    Examples:
         >>> manifest = framekit.manifest.open("dataset")
         >>> len(manifest), manifest[0].image.shape
         (412, (256, 256, 3))

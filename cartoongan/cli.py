@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cartoongan.planning import Plan
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, extra="train", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Photos in, cartoons out: train CartoonGAN on framekit datasets and use what was trained.

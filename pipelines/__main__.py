@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.recipe import Experiment
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, extra="demo", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """From films to a gallery of stylized photos, by one recipe.
@@ -64,6 +64,8 @@ def run(
     from pipelines.recipe import Experiment, find_recipe, load_recipe
 
     chosen = load_recipe(find_recipe(recipe), changes, films=None if films is None else _words(films))
+    if not only_data:
+        import torch  # noqa: F401 - better missed now than after hours of extraction
     if isinstance(chosen, Experiment):
         sys.exit(_run_experiment(chosen, workers=workers, overwrite=overwrite, only_data=only_data))
     if only_data:

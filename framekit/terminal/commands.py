@@ -21,9 +21,16 @@ class Program(click.Group):
 
     A traceback is shown only with `--debug`, which every command takes. A command that raises
     `KeyboardInterrupt("…")` says with it how to go on.
+
+    Args:
+        extra: The extra of the distribution that brings what the program needs and is not there.
     """
 
     debug = False
+
+    def __init__(self, *rest: Any, extra: str = "all", **more: Any) -> None:
+        super().__init__(*rest, **more)
+        self.extra = extra
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Register `cmd`, giving it the `--debug` flag."""
@@ -71,22 +78,28 @@ class Program(click.Group):
     def _report(self, error: Exception) -> None:
         if self.debug:
             traceback.print_exc()
-        say(f"error: {_one_line(error)}")
+        say(f"error: {self._one_line(error)}")
+
+    def _one_line(self, error: Exception) -> str:
+        if isinstance(error, FramekitError):
+            return str(error)
+        if isinstance(error, MemoryError):
+            return f"out of memory ({printable(error)}). Use fewer workers or a smaller batch"
+        if isinstance(error, ModuleNotFoundError) and not _is_ours(error.name or ""):
+            return f"{error.name} is not installed. pip install 'cartoon-framekit[{self.extra}]' brings it"
+        if isinstance(error, OSError):
+            return f"{printable(error.filename or 'system')}: {printable(reason_of(error))}"
+        kind = type(error).__name__
+        return f"a fault in this program: {kind}: {printable(error)}. Run again with --debug and report it"
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, FramekitError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"out of memory ({printable(error)}). Use fewer workers or a smaller batch"
-    if isinstance(error, OSError):
-        return f"{printable(error.filename or 'system')}: {printable(reason_of(error))}"
-    kind = type(error).__name__
-    return f"a fault in this program: {kind}: {printable(error)}. Run again with --debug and report it"
+def _is_ours(module: str) -> bool:
+    """Whether a module belongs to one of our packages."""
+    return module.split(".", maxsplit=1)[0] in ("framekit", "cartoongan", "pipelines")
 
 
 def say(line: str) -> None:

@@ -19,7 +19,7 @@ class Progress:
         total: Units to do; None when unknown.
         unit: What is counted, in the plural ("frames").
 
-    Example:
+    Examples:
         >>> with Progress("extract", total=1440, unit="frames") as progress:
         ...     progress.advance(50)
     """

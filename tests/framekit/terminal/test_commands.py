@@ -16,10 +16,12 @@ ENDINGS = {
     "stop-how": KeyboardInterrupt("go on with --resume"),
     "disk": OSError(28, "No space left on device", "out.parquet"),
     "memory": MemoryError("8 GB"),
+    "not-installed": ModuleNotFoundError("No module named 'torch'", name="torch"),
+    "own-module-missing": ModuleNotFoundError("No module named 'framekit.x'", name="framekit.x"),
 }
 
 
-@click.group(cls=Program)
+@click.group(cls=Program, extra="train")
 def program():
     pass
 
@@ -42,6 +44,8 @@ def end(ending):
         ("stop-how", 130, "go on with --resume"),
         ("disk", 1, "error: out.parquet: No space left on device\n"),
         ("memory", 1, "out of memory"),
+        ("not-installed", 1, "torch is not installed. pip install 'cartoon-framekit[train]' brings it\n"),
+        ("own-module-missing", 1, "a fault in this program"),
     ],
 )
 def test_endings(ending, code, words):

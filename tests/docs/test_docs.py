@@ -10,26 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
-from PIL import Image
 
-import cartoongan.cli
-import framekit.cli
-import pipelines.__main__
 from cartoongan.options import EvaluateOptions, StylizeOptions, TrainOptions
-from framekit.extraction.extract import extract
 from framekit.manifest import schema
 from framekit.options import ExtractOptions
 from pipelines.recipe import load_recipe
+from tests.docs.pages import FENCE, PAGES, PROGRAMS, ROOT, blocks, command_lines, page_name
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-PROGRAMS: dict[str, click.Group] = {
-    "framekit": framekit.cli.main,
-    "cartoongan": cartoongan.cli.main,
-    "cartoon-pipeline": pipelines.__main__.main,
-}
 OTHER_PROGRAMS = {"make", "pip", "git", "tensorboard"}
 OPTIONS = {
     "framekit extract": ExtractOptions,
@@ -42,36 +30,9 @@ COMMANDS = {
     for program, group in PROGRAMS.items()
     for name, command in group.commands.items()
 }
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
 MARKED_TABLE = re.compile(r"<!-- (flags|columns): ([\w -]+?) -->\n\n((?:\|.*\n)+)")
 CODE_NAME = re.compile(r"`((?:framekit|cartoongan|pipelines)(?:\.\w+)+)`")
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-def page_name(value: object) -> str:
-    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
-
-
-def blocks(*languages: str) -> list[tuple[str, str]]:
-    """(page, text) of every fenced block in one of `languages`."""
-    return [
-        (page_name(page), text)
-        for page in PAGES
-        for language, text in FENCE.findall(page.read_text(encoding="utf-8"))
-        if language in languages
-    ]
-
-
-def command_lines() -> list[tuple[str, str]]:
-    """(page, line) of every command, with continued lines joined."""
-    return [
-        (page, line.removeprefix("$ "))
-        for page, text in blocks("bash", "console")
-        for line in text.replace("\\\n", " ").splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
 
 
 def marked_tables(kind: str) -> dict[str, list[list[str]]]:
@@ -178,53 +139,6 @@ def test_all_pictures_are_used_and_small():
     assert sum(p.stat().st_size for p in pictures) <= 2_000_000
 
 
-@pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_compiles(page, text):
-    assert compile(text, page, "exec").co_code
-
-
-@pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_names_exist(page, text):
-    """What is imported from our packages, and called on them by dotted name, is there."""
-    tree = ast.parse(text)
-    ours = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            ours += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Attribute):
-            ours.append(ast.unparse(node))
-    for name in ours:
-        if name.split(".")[0] in ("framekit", "cartoongan", "pipelines"):
-            assert exists(name), name
-
-
-@pytest.mark.parametrize("text", [text for page, text in blocks("python") if page == "docs/manifest.md"])
-def test_reading_a_dataset_runs(text, cartoons, tmp_path, monkeypatch):
-    if "to_pandas" in text:
-        pytest.importorskip("pandas")
-    if "import datasets" in text:
-        pytest.importorskip("datasets")
-        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
-    monkeypatch.chdir(cartoons.parent)
-    monkeypatch.setattr("PIL.Image.Image.show", lambda _image: None)
-    names: dict[str, object] = {}
-    exec(compile(text, "docs/manifest.md", "exec"), names)
-    assert names.keys() > {"__builtins__"}, "it made something"
-
-
-@pytest.fixture(scope="module")
-def cartoons(tmp_path_factory):
-    """A tiny dataset in a folder called `cartoons`."""
-    folder = tmp_path_factory.mktemp("docs")
-    (folder / "drawings").mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(3):
-        blocks_of_colour = generator.integers(0, 256, (8, 8, 3), np.uint8)
-        Image.fromarray(blocks_of_colour.repeat(36, 0).repeat(36, 1)).save(folder / f"drawings/{number}.png")
-    extract([str(folder / "drawings")], folder / "cartoons", ExtractOptions(), workers=1)
-    return folder / "cartoons"
-
-
 @pytest.mark.parametrize(("page", "text"), blocks("toml"))
 def test_recipes_are_valid(page, text, tmp_path):
     recipe = tmp_path / "recipe.toml"
@@ -293,3 +207,6 @@ def test_the_site_builds_strictly(tmp_path):
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "site" / "architecture" / "index.html").is_file()
+    every_command = (tmp_path / "site" / "commands" / "index.html").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"Usage: {name} [OPTIONS]" in every_command

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,8 @@ from framekit.errors import FramekitError
 from framekit.manifest import decide, history, state
 from framekit.manifest import decisions as room
 from framekit.manifest.decisions import drop, dropped, locked, unknown_items, write_rules
-from framekit.manifest.writing import write_decisions
+from framekit.manifest.schema import DECISIONS
+from framekit.manifest.writing import write_decisions, write_table
 from tests.framekit.manifest.datasets import SOURCES, dataset
 from tests.oracles.decisions import left_out, pairs_left
 
@@ -203,6 +205,23 @@ def test_eight_writers_lose_nothing(root):
         said = [word.reason for word in history(root, FRAME) if word.by == name]
         assert said == [str(number) for number in range(20)]
     assert len(history(root)) == 8 * 20 * 2
+
+
+def test_a_file_that_is_replaced_all_the_while_is_read_whole(root):
+    path = root / room.NAME
+    words = [drop(f"{SOURCES[0]}:{number}", "dark", by="rule:dark") for number in range(400)]
+    tables = [pa.Table.from_pylist(words[:count], DECISIONS) for count in (1, 400)]
+
+    def replace():
+        for _ in range(100):
+            for table in tables:
+                write_table(path, table)
+
+    with ThreadPoolExecutor(1) as threads:
+        replacing = threads.submit(replace)
+        while not replacing.done():
+            assert len(room.read_words(path)) in (0, 1, 400)
+        replacing.result()
 
 
 KILLED = """

@@ -36,7 +36,7 @@ def room(tmp_path: Path) -> Iterator[Path]:
 
 
 def small_minute(room: Path) -> Path:
-    drawings = [numbered_frame(number, width=480, height=320) for number in range(2 * DRAWN_SECONDS)]
+    drawings = [numbered_frame(number, width=384, height=256) for number in range(2 * DRAWN_SECONDS)]
     return write_film(room / "minute.mp4", [drawing for drawing in drawings for _ in range(DRAWN_RATE // 2)])
 
 
@@ -80,7 +80,7 @@ def check_account(manifest: Manifest, minutes: int) -> None:
 @pytest.mark.parametrize(
     ("draw_minute", "short", "long"),
     [
-        pytest.param(small_minute, 1, 4, id="minutes"),
+        pytest.param(small_minute, 1, 3, id="minutes"),
         pytest.param(drawn_minute, 12, 120, id="two-hours", marks=pytest.mark.soak),
     ],
 )

@@ -15,7 +15,7 @@ from tests.films import numbered_frame, write_film
 from tests.soak.memory import MB, Peak, needs_proc, run
 
 EVERY = 50
-CEILING = 1_500 * MB
+CEILING = 1_200 * MB
 """For all processes together, each of them at its worst."""
 RATIO, ALLOWANCE = 1.15, 30 * MB
 """How much more a longer film may take."""

@@ -32,9 +32,11 @@ def open_table(path: Path, *, footer: pq.FileMetaData | None = None) -> pq.Parqu
 def read_table(path: Path) -> pa.Table:
     """All of a Parquet file; raises as `open_table`.
 
-    It is opened once, which `pq.read_table` does not do: another file may come into its place meanwhile.
+    It is opened once, which `pq.read_table` does not do, and fetched in one request: another file may come
+    into its place meanwhile.
     """
-    with open_table(path) as file:
+    source = pa.BufferReader(path.read_bytes()) if isinstance(path, RemotePath) else path
+    with pq.ParquetFile(source) as file:
         return file.read()
 
 

@@ -1,5 +1,6 @@
 # make demo   the whole way on a film that is drawn here: film → dataset → trained model → gallery
 # make test   lint, types and every test
+# make soak   what is too long for every test run: hours of film, thousands of steps, fifty people at once
 # FILMS="a.mkv b.mkv" make demo   the same on your own films, into demo-own-films/
 
 PYTHON ?= python3
@@ -9,13 +10,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pinned torch comes as a CPU build where one is at hand; unpinned it may bring gigabytes of CUDA.
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test soak lint bench docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cartoon-pipeline run demo $${FILMS:+--films "$$FILMS" --set out=demo-own-films}
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/soak -m soak -rP
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -30,11 +30,14 @@ def open_table(path: Path, *, footer: pq.FileMetaData | None = None) -> pq.Parqu
 
 
 def read_table(path: Path) -> pa.Table:
-    """All of a Parquet file; raises as `open_table`."""
-    if isinstance(path, RemotePath):
-        with open_table(path) as file:
-            return file.read()
-    return pq.read_table(path, partitioning=None)
+    """All of a Parquet file; raises as `open_table`.
+
+    It is opened once, which `pq.read_table` does not do, and fetched in one request: another file may come
+    into its place meanwhile.
+    """
+    source = pa.BufferReader(path.read_bytes()) if isinstance(path, RemotePath) else path
+    with pq.ParquetFile(source) as file:
+        return file.read()
 
 
 def read_footer(path: Path) -> pq.FileMetaData:

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from framekit.errors import FramekitError
 from framekit.manifest import decide, history, state
 from framekit.manifest import decisions as room
 from framekit.manifest.decisions import drop, dropped, locked, unknown_items, write_rules
-from framekit.manifest.writing import write_decisions
+from framekit.manifest.schema import DECISIONS
+from framekit.manifest.writing import write_decisions, write_table
+from framekit.storage.paths import RemotePath, path_of
 from tests.framekit.manifest.datasets import SOURCES, dataset
 from tests.oracles.decisions import left_out, pairs_left
 
@@ -203,6 +206,42 @@ def test_eight_writers_lose_nothing(root):
         said = [word.reason for word in history(root, FRAME) if word.by == name]
         assert said == [str(number) for number in range(20)]
     assert len(history(root)) == 8 * 20 * 2
+
+
+def words_of_rules(count):
+    words = [drop(f"{SOURCES[0]}:{number}", "dark", by="rule:dark") for number in range(count)]
+    return pa.Table.from_pylist(words, DECISIONS)
+
+
+def test_a_file_that_is_replaced_all_the_while_is_read_whole(tmp_path):
+    path, tables = tmp_path / room.NAME, (words_of_rules(1), words_of_rules(400))
+    write_table(path, tables[0])
+
+    def replace():
+        for _ in range(100):
+            for table in tables:
+                write_table(path, table)
+
+    with ThreadPoolExecutor(1) as threads:
+        replacing = threads.submit(replace)
+        while not replacing.done():
+            assert len(room.read_words(path)) in (1, 400)
+        replacing.result()
+
+
+def test_a_file_in_a_store_that_is_replaced_after_a_look_at_it_is_read_whole(tmp_path, monkeypatch):
+    path, look = path_of("memory://replaced") / room.NAME, RemotePath.stat
+    write_table(path, words_of_rules(1))
+    write_table(tmp_path / "longer", words_of_rules(400))
+    longer = (tmp_path / "longer").read_bytes()
+
+    def replaced_after(self):
+        facts = look(self)
+        self.write_bytes(longer)
+        return facts
+
+    monkeypatch.setattr(RemotePath, "stat", replaced_after)
+    assert len(room.read_words(path)) in (1, 400)
 
 
 KILLED = """

@@ -1,6 +1,7 @@
 # make demo   the whole way on a film that is drawn here: film → dataset → trained model → gallery
 # make test   lint, types and every test
 # make soak   what is too long for every test run: hours of film, thousands of steps, fifty people at once
+# make bench  what it costs beside other ways, into docs/results/benchmarks.md; nothing else should run then
 # FILMS="a.mkv b.mkv" make demo   the same on your own films, into demo-own-films/
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	for file in tests/benchmarks/[a-z]*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
+	$(BIN)/python -m tests.benchmarks.page
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -13,13 +13,11 @@ imagededup is measured where it can be imported; it need not be.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
 import tempfile
 import time
-import types
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ import numpy as np
 
 from framekit.images.hashing import perceptual_hash, small_grey
 from framekit.images.likeness import alike, is_flat, signature
+from tests.benchmarks.other_library import imagededup_hasher
 from tests.benchmarks.pairs_of_frames import APART, NEAR, Pair, pairs
 
 HASHES = ("phash", "dhash", "whash", "average")
@@ -77,9 +76,8 @@ def measure(found: Iterator[Pair], sheets: Path | None) -> Measured:
     hashers: dict[str, Callable[[np.ndarray], int]] = {
         kind: lambda image, kind=kind: perceptual_hash(small_grey(image), kind) for kind in HASHES
     }
-    other = imagededup_hash()
-    if other:
-        hashers["imagededup"] = other
+    if other := imagededup_hasher():
+        hashers["imagededup"] = lambda image: int(other.encode_image(image_array=image), 16)
     kinds, films, signatures = [], [], []
     hashes: dict[str, list[list[int]]] = defaultdict(list)
     shown: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -100,26 +98,6 @@ def measure(found: Iterator[Pair], sheets: Path | None) -> Measured:
         {name: np.array(values, np.uint64) for name, values in hashes.items()},
         np.array(signatures),
     )
-
-
-def imagededup_hash() -> Callable[[np.ndarray], int] | None:
-    """imagededup's own PHash, or None where it is not installed.
-
-    Its packages import torchvision for the networks that it offers as well. So they are entered here without
-    their `__init__`, and only the modules that hash are run.
-    """
-    found = importlib.util.find_spec("imagededup")
-    if found is None or not found.submodule_search_locations:
-        return None
-    root = Path(found.submodule_search_locations[0])
-    for name in ("methods", "utils"):
-        package = types.ModuleType(f"imagededup.{name}")
-        package.__path__ = [str(root / name)]
-        sys.modules[package.__name__] = package
-    from imagededup.methods.hashing import PHash
-
-    hasher = PHash(verbose=False)
-    return lambda image: int(hasher.encode_image(image_array=image), 16)
 
 
 def side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:

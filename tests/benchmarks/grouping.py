@@ -12,7 +12,8 @@ Seconds of CPU and of the clock, and memory at its peak, of `group_near_identica
   `EQUAL` of them whatever the counts.
 
 Every measurement has a process of its own; its memory is counted with what it reads. Beside them stands the
-comparison with every leader, on as many hashes as it can take, which must give the same.
+comparison with every leader, on as many hashes as it can take, which must give the same; and, where it is
+installed, imagededup, which lists all that is near to each picture.
 """
 
 from __future__ import annotations
@@ -25,21 +26,25 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from resource import RUSAGE_SELF, getrusage
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 import numpy as np
 
 from framekit.images.duplicates import components, group_near_identical
 from framekit.images.likeness import SIZE
+from tests.benchmarks.other_library import imagededup_hasher
 from tests.oracles.duplicates import group_by_every_leader
 
-WAYS = {"groups": group_near_identical, "components": components, "every leader": group_by_every_leader}
+EVERY_LEADER, OTHER = "every leader", "imagededup"
+WAYS = {"groups": group_near_identical, "components": components, EVERY_LEADER: group_by_every_leader}
 SIGNED = "films, signatures"
 UNLIKE = "one hash, unlike"
 KINDS = ("uniform", "films", "one cluster", SIGNED, UNLIKE)
 COUNTS = (20_000, 100_000, 1_000_000)
 COMPARED = 20_000
 """Hashes that are compared with every leader, too."""
+COMPARED_WITH_OTHER = 5_000
+"""Hashes that imagededup is given."""
 EQUAL = 3_000
 DISTANCES = (6, 12)
 FLAT = 1_000
@@ -105,6 +110,22 @@ def signatures_of(originals: np.ndarray, flat: int, generator: np.random.Generat
     return made
 
 
+def by_other_library(hashes: np.ndarray, max_distance: int) -> np.ndarray:
+    """For each picture the first of those that imagededup finds near to it, or itself; by one process."""
+    multiprocessing.set_start_method("fork", force=True)  # a fresh one would import what is not there
+    named = {str(number): f"{value:016x}" for number, value in enumerate(hashes.tolist())}
+    near = imagededup_hasher().find_duplicates(
+        encoding_map=named, max_distance_threshold=max_distance, num_dist_workers=0
+    )
+    return np.array([min([number, *map(int, near[str(number)])]) for number in range(len(hashes))])
+
+
+def cpu_seconds() -> float:
+    """Of this process and those it has started."""
+    used = [getrusage(whose) for whose in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    return sum(its.ru_utime + its.ru_stime for its in used)
+
+
 def measure(kind: str, count: int, max_distance: int, way: str, flat: int) -> Cost:
     """Run one way on drawn hashes, in this process."""
     generator = np.random.default_rng(0)
@@ -114,12 +135,13 @@ def measure(kind: str, count: int, max_distance: int, way: str, flat: int) -> Co
     signed = {}
     if kind in (SIGNED, UNLIKE):
         signed["signatures"] = signatures_of(originals, flat, generator)[shown]
-    clock, cpu = time.perf_counter(), time.process_time()
-    firsts = WAYS[way](hashes, max_distance, **signed)
-    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    find = by_other_library if way == OTHER else WAYS[way]
+    clock, cpu = time.perf_counter(), cpu_seconds()
+    firsts = find(hashes, max_distance, **signed)
+    cpu, clock = cpu_seconds() - cpu, time.perf_counter() - clock
     peak = getrusage(RUSAGE_SELF).ru_maxrss * RSS_UNIT
     same = None
-    if way == "every leader":
+    if way == EVERY_LEADER:
         same = np.array_equal(firsts, group_near_identical(hashes, max_distance))
     return Cost(kind, count, max_distance, way, cpu, clock, peak, len(np.unique(firsts)), same)
 
@@ -127,13 +149,14 @@ def measure(kind: str, count: int, max_distance: int, way: str, flat: int) -> Co
 def measurements(
     kinds: list[str], counts: list[int], distances: list[int]
 ) -> list[tuple[str, int, int, str]]:
+    most = {EVERY_LEADER: COMPARED, OTHER: COMPARED_WITH_OTHER}
     return [
         (kind, count, distance, way)
         for kind in kinds
         for count in ([EQUAL] if kind == UNLIKE else counts)
         for distance in distances
-        for way in WAYS
-        if way != "every leader" or (count <= COMPARED and kind not in (SIGNED, UNLIKE))
+        for way in [*WAYS, *([OTHER] if imagededup_hasher() else [])]
+        if way not in most or (count <= most[way] and kind not in (SIGNED, UNLIKE))
     ]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from framekit.files import whole_file, write_text
+from framekit.pages import render
 
 HTML, PNG = "curves.html", "curves.png"
 SMOOTHED_OVER = 0.05
@@ -164,16 +165,11 @@ def write_curves(run: Path, history: History, grid: Path | None = None) -> None:
 
 def page(drawn: Sequence[Chart], *, title: str, grid: Path | None = None) -> str:
     """One HTML file that needs no other, light or dark as its reader likes it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Folder names come from strangers too: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("cartoongan"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     shown = None if grid is None else {"name": grid.stem, "picture": _data_uri(grid)}
-    template = environment.get_template("curves.html")
     steps = max((chart.last_step for chart in drawn), default=0)
-    return template.render(title=title, charts=drawn, polyline=polyline, steps=steps, grid=shown)
+    return render(
+        "cartoongan", "curves.html", title=title, charts=drawn, polyline=polyline, steps=steps, grid=shown
+    )
 
 
 def polyline(points: np.ndarray, width: float, height: float) -> str:

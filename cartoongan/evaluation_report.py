@@ -13,6 +13,7 @@ from cartoongan.evaluating import PHOTOS, Evaluation, Figures
 from cartoongan.judged import ALL
 from framekit.errors import CommandError, printable
 from framekit.files import write_text
+from framekit.pages import render
 
 HTML, JSON = "index.html", "evaluation.json"
 FEW = 100
@@ -118,18 +119,10 @@ def lines(found: Evaluation) -> Iterator[str]:
 
 def page(found: Evaluation) -> str:
     """One HTML file that needs no other, light or dark as its reader likes it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Names of folders, groups and photos come from strangers: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("cartoongan"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pictures, left_out = _pictures(found)
-    return environment.get_template("evaluation.html").render(
+    return render(
+        "cartoongan",
+        "evaluation.html",
         found=found,
         about=about(found),
         columns=COLUMNS,

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from cartoongan.checkpoints import load_generator, write_weights
+from cartoongan.model_card import FRONT_MATTER
 from cartoongan.networks import Generator
 from cartoongan.onnx_model import OPTIONS, OnnxGenerator
 from cartoongan.options import GeneratorOptions
@@ -129,22 +130,14 @@ def _card(model: Path, options: GeneratorOptions) -> str:
     return f"{card.rstrip()}\n\n{HOW_TO_LOAD}"
 
 
-BARE_CARD = """---
-library_name: cartoongan
-pipeline_tag: image-to-image
-tags:
-- cartoongan
-- image-to-image
-- style-transfer
----
-
+BARE_CARD = f"""{FRONT_MATTER}
 # A generator of CartoonGAN
 
 Makes cartoons of photos (Chen et al., CVPR 2018). What it was trained on lies in its run folder, which was
 not at hand when this card was written: say it here.
 
 ```bash
-cartoongan stylize {weights} photo.jpg --out cartoon.png
+cartoongan stylize {{weights}} photo.jpg --out cartoon.png
 ```
 
 ## Licence
@@ -156,9 +149,10 @@ the artist whose style it learned.
 ## Options
 
 ```json
-{options}
+{{options}}
 ```
 """
+"""Takes the name of the weights, and the options as JSON."""
 HOW_TO_LOAD = """## From Python
 
 ```python

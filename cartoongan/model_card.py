@@ -15,6 +15,16 @@ from framekit.errors import printable
 
 PLACES = ("vgg_weights", "features")
 """Options that name files and modules of the person who trained."""
+FRONT_MATTER = """---
+library_name: cartoongan
+pipeline_tag: image-to-image
+tags:
+- cartoongan
+- image-to-image
+- style-transfer
+---
+"""
+"""What the hub reads of a card."""
 
 
 def model_card(plan: Plan, digests: dict[str, str], history: History, best: int | None) -> str:
@@ -32,15 +42,7 @@ def model_card(plan: Plan, digests: dict[str, str], history: History, best: int 
     steps, init = history.last_step, history.last_init_step
     style = plan.cartoons.info.options.get("style")
     shown = json.dumps(options.model_dump(mode="json", exclude=set(PLACES)), indent=2, sort_keys=True)
-    return f"""---
-library_name: cartoongan
-pipeline_tag: image-to-image
-tags:
-- cartoongan
-- image-to-image
-- style-transfer
----
-
+    return f"""{FRONT_MATTER}
 # {_cell(style or plan.run.resolve().name)}
 
 Makes cartoons of photos: a generator of CartoonGAN (Chen et al., CVPR 2018) with {weights:,} weights.

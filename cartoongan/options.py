@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -17,6 +17,26 @@ def _weight(description: str) -> Any:
 
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+VggWeights = Annotated[
+    Path | None,
+    Field(
+        description="VGG19 weights with torchvision's key names, .safetensors or .pth; "
+        "torchvision's own are downloaded when not given."
+    ),
+]
+FeaturesPlace = Annotated[
+    str | None,
+    Field(
+        description="Compare pictures by another network: MODULE:ATTRIBUTE, a torch module or what makes "
+        "one; it takes (N, 3, H, W) RGB in [-1, 1]."
+    ),
+]
+UntrainedFeatures = Annotated[
+    bool,
+    Field(
+        description="Compare pictures by a VGG19 with random weights: no file, no network, poorer results."
+    ),
+]
 
 
 class GeneratorOptions(BaseModel):
@@ -138,20 +158,9 @@ class TrainOptions(GeneratorOptions):
         allow_inf_nan=False,
         description="Longest gradient of a network, larger ones are scaled down to it; 0 leaves them.",
     )
-    vgg_weights: Path | None = Field(
-        default=None,
-        description="VGG19 weights with torchvision's key names, .safetensors or .pth; "
-        "torchvision's own are downloaded when not given.",
-    )
-    features: str | None = Field(
-        default=None,
-        description="Compare contents by another network: MODULE:ATTRIBUTE, a torch module or what makes "
-        "one; it takes (N, 3, H, W) RGB in [-1, 1].",
-    )
-    untrained_features: bool = Field(
-        default=False,
-        description="Compare contents by a VGG19 with random weights: no file, no network, poorer pictures.",
-    )
+    vgg_weights: VggWeights = None
+    features: FeaturesPlace = None
+    untrained_features: UntrainedFeatures = False
     normalise_features: bool = Field(
         default=False,
         description="Divide features by their mean size on some photos, so that omega means the same for "
@@ -324,19 +333,9 @@ class EvaluateOptions(BaseModel):
     shown: int = Field(
         default=2, ge=0, le=8, description="Best and worst photos of each group that the page shows."
     )
-    vgg_weights: Path | None = Field(
-        default=None,
-        description="VGG19 weights with torchvision's key names, .safetensors or .pth; "
-        "torchvision's own are downloaded when not given.",
-    )
-    features: str | None = Field(
-        default=None,
-        description="Measure by another network: MODULE:ATTRIBUTE, a torch module or what makes one; it "
-        "takes (N, 3, H, W) RGB in [-1, 1].",
-    )
-    untrained_features: bool = Field(
-        default=False, description="Measure by a VGG19 with random weights: for trying it out."
-    )
+    vgg_weights: VggWeights = None
+    features: FeaturesPlace = None
+    untrained_features: UntrainedFeatures = False
     seed: int = Field(default=0, ge=0, lt=2**63, description="Of the subsets that KID is estimated from.")
     device: Device = Field(
         default="auto", description="Where to compute; auto takes a GPU when there is one."

@@ -13,6 +13,7 @@ import framekit.manifest
 from cartoongan.evaluation_report import COLUMNS, Column
 from framekit.files import write_text
 from framekit.images.encoding import encode
+from framekit.pages import render
 from pipelines.gallery import data_uri, spread
 from pipelines.recipe import Experiment
 
@@ -83,17 +84,9 @@ def lines(experiment: Experiment, root: Path) -> Iterator[str]:
 
 def write_page(experiment: Experiment, root: Path) -> None:
     """Write index.html into the experiment's folder."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Titles and names of groups come from strangers: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("pipelines"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("experiment.html").render(
+    page = render(
+        "pipelines",
+        "experiment.html",
         title=experiment.title,
         seeds=experiment.seeds,
         train=experiment.train,

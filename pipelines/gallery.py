@@ -17,6 +17,7 @@ from framekit.errors import printable
 from framekit.files import write_text
 from framekit.images.encoding import encode
 from framekit.manifest import Manifest
+from framekit.pages import render
 from framekit.sources.stills import read_still
 
 SHOWN_FRAMES = 16
@@ -35,17 +36,13 @@ def write_gallery(root: Path, title: str, photos: Sequence[Path]) -> None:
         title: Heads the page.
         photos: The photos that were stylized.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Titles, film names and reasons come from strangers: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     cartoons = framekit.manifest.open(root / "cartoons")
     kept, dropped = _frames(cartoons)
     history = read_history(root / "model" / "log.jsonl")
     options = json.loads((root / "model" / "options.json").read_text(encoding="utf-8"))
-    page = environment.get_template("gallery.html").render(
+    page = render(
+        "pipelines",
+        "gallery.html",
         title=title,
         audit={name: _audit(root, name) for name in ("cartoons", "photos")},
         kept=kept,

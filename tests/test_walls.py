@@ -16,6 +16,7 @@ ROOMS = {
     "storage": {"errors"},
     "files": {"errors", "storage"},
     "validating": {"errors"},
+    "pages": set(),
     "terminal": {"errors", "storage", "validating"},
     "images": {"errors"},
     "sources": {"errors", "storage"},
@@ -60,7 +61,7 @@ ROOMS = {
     },
 }
 FROM_FRAMEKIT = {
-    "cartoongan": {"manifest", "errors", "files", "validating", "terminal"},
+    "cartoongan": {"manifest", "errors", "files", "validating", "pages", "terminal"},
     "pipelines": set(ROOMS) - {"cli"},
 }
 VIDEOS = ROOT / "cartoongan" / "videos.py"

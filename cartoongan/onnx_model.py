@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +38,7 @@ class OnnxGenerator:
         takes, gives = self._session.get_inputs(), self._session.get_outputs()
         shapes = [value.shape for value in (*takes, *gives)]
         fits = len(takes) == len(gives) == 1 and all(len(s) == 4 and s[1] in (3, None) for s in shapes)
-        if not fits or takes[0].type != "tensor(float)":
+        if not fits or {takes[0].type, gives[0].type} != {"tensor(float)"}:
             raise FramekitError("not a model of pictures, (N, 3, H, W) float32 to the same", where=path)
         self._name = takes[0].name
         self.options = self._options()
@@ -54,6 +55,8 @@ class OnnxGenerator:
             raise FramekitError(f"could not be run ({error!s:.200})", where=self._path) from error
         if made.shape != tuple(photos.shape):
             raise FramekitError(f"gives pictures of another size, {made.shape}", where=self._path)
+        if not np.isfinite(made).all():
+            raise FramekitError("gives values that are no finite numbers", where=self._path)
         return torch.from_numpy(made)
 
     def _options(self) -> GeneratorOptions:

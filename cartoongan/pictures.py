@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from framekit.errors import CommandError, FramekitError
+from framekit.errors import CommandError, FramekitError, printable
 from framekit.files import whole_file
 
 ENDINGS = {
@@ -92,7 +92,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     transparent is laid on white.
 
     Raises:
-        FramekitError: The name ends in no format that can be written here.
+        FramekitError: The name ends in no format that can be written here, or the format cannot hold it.
         OSError: It cannot be written.
     """
     kind = ENDINGS[path.suffix.lower()]
@@ -111,7 +111,11 @@ def write_picture(path: Path, picture: Picture) -> None:
             return
         name = "HEIF" if kind == "heic" else kind.upper()
         more = {} if picture.profile is None else {"icc_profile": picture.profile}
-        Image.fromarray(pixels).save(temporary, format=name, **SAVING[kind], **more)
+        try:
+            Image.fromarray(pixels).save(temporary, format=name, **SAVING[kind], **more)
+        except (ValueError, RuntimeError) as error:  # as Pillow and pillow-heif say that a format has limits
+            what = f"{kind} cannot hold {pixels.shape[1]}×{pixels.shape[0]} pixels ({printable(error)})"
+            raise FramekitError(what, where=path, advice="use --format png") from error
 
 
 def check_format(kind: str, where: object = None) -> None:

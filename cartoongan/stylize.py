@@ -22,7 +22,7 @@ from cartoongan.options import GeneratorOptions, StylizeOptions
 from cartoongan.pictures import Picture, check_format, read_picture, write_picture
 from cartoongan.places import find_places, is_video
 from cartoongan.tiles import in_tiles, reach_of, shrunk, spans
-from framekit.errors import CommandError, FramekitError, reason_of
+from framekit.errors import CommandError, FramekitError, printable, reason_of
 from framekit.files import NO_ROOM
 from framekit.terminal.progress import Progress
 
@@ -241,7 +241,8 @@ def _noted(summary: StylizeSummary, source: Path, place: Path) -> Iterator[None]
     except CommandError:
         raise
     except FramekitError as error:
-        summary.failed.append(str(error))
+        named = any(str(error).startswith(printable(path)) for path in (source, place))
+        summary.failed.append(str(error if named else FramekitError(str(error), where=source)))
     except MemoryError as error:
         what = str(error) or "too large for this machine"
         summary.failed.append(str(FramekitError(what, where=source, advice="try a smaller --tile-size")))
@@ -286,7 +287,7 @@ def _stylized(
     for group in groups.values():
         try:
             cartoons = stylizer.together(np.stack([picture.rgb for *_, picture in group]))
-        except MemoryError:
+        except (MemoryError, FramekitError):
             made |= _one_by_one(stylizer, group, summary)
             continue
         for (_, place, picture), cartoon in zip(group, cartoons, strict=True):

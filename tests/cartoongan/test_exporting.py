@@ -79,6 +79,34 @@ def test_what_is_no_onnx_model_is_refused(content: bytes, tmp_path: Path) -> Non
         load(tmp_path / "none.onnx")
 
 
+def one_node(place: Path, node: str, kind: str) -> Path:
+    """An ONNX model of pictures that is one node, with outputs of a kind."""
+    onnx = pytest.importorskip("onnx")
+    shape = ["n", 3, "h", "w"]
+    takes = onnx.helper.make_tensor_value_info("photos", onnx.TensorProto.FLOAT, shape)
+    gives = onnx.helper.make_tensor_value_info("made", getattr(onnx.TensorProto, kind), shape)
+    more = {"to": getattr(onnx.TensorProto, kind)} if node == "Cast" else {}
+    nodes = [onnx.helper.make_node(node, ["photos"], ["made"], **more)]
+    graph = onnx.helper.make_graph(nodes, "one", [takes], [gives])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), place)
+    return place
+
+
+@pytest.mark.parametrize("kind", ["STRING", "DOUBLE", "INT64"])
+def test_a_model_that_gives_no_floats_is_refused(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(FramekitError, match="not a model of pictures"):
+        load(one_node(tmp_path / "model.onnx", "Cast", kind))
+
+
+def test_what_is_no_number_is_no_picture(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    stylizer = load(one_node(tmp_path / "model.onnx", "Log", "FLOAT"))
+    with pytest.raises(FramekitError, match="no finite numbers"):
+        stylizer(np.zeros((8, 8, 3), np.uint8))
+
+
 def test_safetensors_are_the_runs_own(finished: RunSummary, tmp_path: Path) -> None:
     export(finished.run, tmp_path / "out" / "g.safetensors")
     assert (tmp_path / "out" / "g.safetensors").read_bytes() == finished.generator.read_bytes()

@@ -205,6 +205,35 @@ def test_a_name_that_cannot_be_written_is_that_pictures_failure(echo: Stylizer, 
     assert len(summary.failed) == 1 and str(tmp_path / "out" / "x" / "a.png") in summary.failed[0]
 
 
+def test_a_picture_that_its_format_cannot_hold_is_told_and_the_others_made(
+    echo: Stylizer, tmp_path: Path
+) -> None:
+    wide, small = save(tmp_path / "wide.png", noise(1, 17_000)), save(tmp_path / "small.png", noise(4, 4))
+    echo.options = StylizeOptions(format="webp")
+    done = stylize_paths(echo, [wide, small], tmp_path / "out")
+    assert [place.name for place in done.written] == ["small.webp"]
+    (line,) = done.failed
+    assert "wide.webp: webp cannot hold 17000×1 pixels" in line
+
+
+class Choosy(Echo):
+    """A generator that takes one picture of one size at a time, as an ONNX file may."""
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        if photos.shape != (1, 3, 8, 8):
+            raise FramekitError("could not be run", where="model.onnx")
+        return photos
+
+
+def test_a_picture_that_the_model_refuses_is_told_and_the_others_made(tmp_path: Path) -> None:
+    options = StylizeOptions(batch_size=3)
+    stylizer = Stylizer(Choosy(), torch.device("cpu"), options)  # type: ignore[arg-type]
+    places = [save(tmp_path / f"{side}-{copy}.png", noise(side, side)) for side in (8, 12) for copy in "ab"]
+    done = stylize_paths(stylizer, places, tmp_path / "out")
+    assert [place.name for place in done.written] == ["8-a.png", "8-b.png"]
+    assert done.failed == [f"{place}: model.onnx: could not be run" for place in places[2:]]
+
+
 def test_a_full_disk_ends_it_and_tells_what_failed(
     echo: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

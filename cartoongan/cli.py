@@ -143,7 +143,11 @@ def stylize(
     """
     from cartoongan import stylize as stylizing
 
-    summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out, overwrite=overwrite)
+    try:
+        summary = stylizing.stylize_paths(stylizing.load(model, options), inputs, out, overwrite=overwrite)
+    except KeyboardInterrupt:
+        how = "stopped. What was made is whole and stays: the same command makes the rest"
+        raise KeyboardInterrupt(how) from None
     for line in summary.failed:
         say(f"failed: {line}")
     if as_json:
@@ -219,7 +223,10 @@ def evaluate(
     if out is not None:
         evaluation_report.check_out(out)
     named = {str(model): model for model in models}
-    found = evaluating.evaluate(named, photos, cartoons, options)
+    try:
+        found = evaluating.evaluate(named, photos, cartoons, options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; nothing was kept: the same command begins anew") from None
     for line in found.failed:
         say(f"failed: {line}")
     if as_json:

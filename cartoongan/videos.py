@@ -189,7 +189,9 @@ class _Job:
         self._size, self._total = (facts.width, facts.height), facts.stated_frames or None
         self.notes: list[str] = []
         self._damaged = self._frames = 0
+        self._times = _Times(film, video)
         self._last: int | None = None
+        self._ends: dict[int, tuple[int, int]] = {}
 
     def carry_out(self, source: Path) -> VideoFigures:
         self._out = self._add_video()
@@ -251,6 +253,7 @@ class _Job:
                 continue
             copied[stream.index] = out = self._made.add_stream_from_template(stream)
             out.metadata.update({k: v for k, v in stream.metadata.items() if k in ("language", "title")})
+            out.disposition = stream.disposition
         return copied
 
     def _read(self, copied: dict[int, Stream]) -> Iterator[Frame | Packet]:
@@ -266,6 +269,7 @@ class _Job:
             for packet in packets_of(self._film, wanted):
                 if packet.stream.index != self._video.index:
                     if packet.dts is not None:
+                        self._let_rise(packet)
                         packet.stream = copied[packet.stream.index]
                         yield packet
                     continue
@@ -281,6 +285,17 @@ class _Job:
         except FFmpegError as error:
             self.notes.append(f"the film breaks off ({error.strerror})")
         yield from self._last_of(between, None)
+
+    def _let_rise(self, packet: Packet) -> None:
+        """Where times of what is copied fall, as where recordings were joined, they go on after what was."""
+        due, lasts = packet.dts or 0, packet.duration or 0
+        end, shift = self._ends.get(packet.stream.index, (due, 0))
+        if due + shift < end - lasts:
+            shift = end - due
+        packet.dts = due + shift
+        if packet.pts is not None:
+            packet.pts += shift
+        self._ends[packet.stream.index] = packet.dts + max(lasts, 1), shift
 
     def _last_of(self, between: deque[VideoFrame | None], after: VideoFrame | None) -> Iterator[Frame]:
         """The picture before `after`: an interlaced frame becomes whole by its neighbours on both sides."""
@@ -299,8 +314,7 @@ class _Job:
 
         step = max(1, round(1 / (self._time_base * (self._out.average_rate or 25))))
         base = Fraction(frame.time_base or self._time_base)
-        expected = 0 if self._last is None else self._last + step
-        pts = expected if frame.pts is None else round(frame.pts * base / self._time_base)
+        pts = round(self._times.of(frame) / self._time_base)
         if self._last is not None:
             pts = max(pts, self._last + 1)
         rgb = to_rgb(frame, pixel_aspect(self._video))
@@ -328,6 +342,36 @@ class _Job:
         picture.color_primaries = picture.color_trc = BT709
         self._made.mux(self._out.encode(picture))
         self._frames += 1
+
+
+class _Times:
+    """When frames are shown, in seconds on the film's own clock: they rise, whatever it does.
+
+    Args:
+        film, video: As they are read.
+    """
+
+    def __init__(self, film: InputContainer, video: VideoStream) -> None:
+        from framekit.sources.film import fraction
+        from framekit.sources.sampling import USUAL_RATE, Clock
+
+        rate = fraction(video.average_rate)
+        self._clock, self._frame = Clock(rate), 1 / (rate or USUAL_RATE)
+        self._by_dts = film.format.name == "avi"  # which has no other times
+        self._start: Fraction | None = Fraction(0) if self._by_dts else None
+        self._unstamped = 0
+
+    def of(self, frame: VideoFrame) -> Fraction:
+        """The time of the next frame."""
+        ticks = frame.dts if self._by_dts else frame.pts
+        stamp = ticks * Fraction(frame.time_base) if ticks is not None and frame.time_base else None
+        time = self._clock.time(stamp)
+        if time is None:
+            self._unstamped += 1
+            return (self._unstamped - 1) * self._frame
+        if self._start is None:
+            self._start = Fraction(0) if time or stamp is None else stamp
+        return self._start + time
 
 
 def _split(items: Iterator[Frame | Packet], put: Callable[[Any], None]) -> Iterator[Frame]:

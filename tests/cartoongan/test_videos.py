@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -51,19 +51,23 @@ def packets_of(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
         return [(p.pts * Fraction(p.time_base), bytes(p)) for p in film.demux(stream) if p.dts is not None]
 
 
-def with_sound(path: Path) -> Path:
-    """A film of uneven frame times, with a tone."""
+UNEVEN = (0, 40, 50, 250, 255, 400)
+
+
+def with_sound(path: Path, milliseconds: Sequence[int] = UNEVEN, disposition: int = 0) -> Path:
+    """A film of some frame times, with a tone."""
     with av.open(str(path), "w") as film:
         video: Any = film.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         video.codec_context.time_base = video.time_base = Fraction(1, 1000)
         sound: Any = film.add_stream("aac", rate=48_000)
-        for number, milliseconds in enumerate((0, 40, 50, 250, 255, 400)):
+        sound.disposition = disposition
+        for number, at in enumerate(milliseconds):
             frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
-            frame.pts, frame.time_base = milliseconds, Fraction(1, 1000)
+            frame.pts, frame.time_base = at, Fraction(1, 1000)
             film.mux(video.encode(frame))
         film.mux(video.encode())
-        tone = np.sin(np.arange(24_000) / 20)[None].astype(np.float32)
+        tone = np.sin(np.arange(48 * (milliseconds[-1] + 100)) / 20)[None].astype(np.float32)
         audio = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
         audio.rate, audio.pts, audio.time_base = 48_000, 0, Fraction(1, 48_000)
         film.mux(sound.encode(audio))
@@ -81,6 +85,38 @@ def test_frames_keep_their_time_and_sound_is_copied(name: str, batch_size: int, 
     assert [time for time, _ in made] == [time for time, _ in was]
     assert [number_of(picture) for _, picture in made] == [0, 1, 2, 3, 4, 5]
     assert packets_of(tmp_path / "out" / name, "audio") == packets_of(film, "audio")
+
+
+def test_where_recordings_were_joined_times_go_on(tmp_path: Path) -> None:
+    once, twice, place = tmp_path / "once.ts", tmp_path / "twice.ts", tmp_path / "out.mkv"
+    times = range(0, 3_000, 200)
+    twice.write_bytes(with_sound(once, times).read_bytes() * 2)  # its times begin anew in the middle
+    assert not stylize_paths(echo(), [twice], place).failed
+    shown = [float(seconds) for seconds, _ in pictures_of(place)]
+    heard = [float(seconds) for seconds, _ in packets_of(place, "audio")]
+    steps = np.diff(shown)
+    assert len(shown) == 2 * len(times)
+    assert np.delete(steps, len(times) - 1) == pytest.approx(0.2, abs=2e-3)
+    assert 0 < steps[len(times) - 1] <= 0.2
+    assert heard == sorted(set(heard))
+    assert heard[-1] - heard[0] == pytest.approx(shown[-1] - shown[0], abs=0.3)
+
+
+def test_frames_of_an_avi_keep_even_steps(odd_film: Callable[[str], Path], tmp_path: Path) -> None:
+    """AVI has no times of showing: B-frames come with those of decoding, out of order."""
+    place = tmp_path / "out.mkv"
+    assert not stylize_paths(echo(), [odd_film("h264_avi")], place).failed
+    steps = np.diff([float(seconds) for seconds, _ in pictures_of(place)])
+    assert steps == pytest.approx(steps.mean(), abs=2e-3)
+
+
+def test_what_streams_are_for_is_kept(tmp_path: Path) -> None:
+    from av.stream import Disposition
+
+    film = with_sound(tmp_path / "film.mkv", disposition=int(Disposition.comment))
+    assert not stylize_paths(echo(), [film], tmp_path / "out.mkv").failed
+    with av.open(str(tmp_path / "out.mkv")) as made:
+        assert made.streams.audio[0].disposition & Disposition.comment
 
 
 def test_colours_stay_and_are_tagged(tmp_path: Path) -> None:

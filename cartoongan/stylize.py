@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -206,6 +206,7 @@ def stylize_paths(
     stylizer.check_tiles()
     summary = StylizeSummary()
     places = find_places([Path(source) for source in inputs], Path(out), stylizer.options.format)
+    _check_encoders(places, stylizer.options)
     pictures = [(source, place) for source, place in places if not is_video(source)]
     try:
         if pictures:
@@ -223,6 +224,16 @@ def stylize_paths(
     order = {place: number for number, (_, place) in enumerate(places)}
     summary.written.sort(key=order.__getitem__)
     return summary
+
+
+def _check_encoders(places: list[tuple[Path, Path]], options: StylizeOptions) -> None:
+    """Before anything is made: a folder may hold a film of another container at its very end."""
+    videos = [place for source, place in places if is_video(source)]
+    with suppress(ModuleNotFoundError):  # without a film library, every film says so itself
+        for place in {place.suffix.lower(): place for place in reversed(videos)}.values():
+            from cartoongan.videos import encoder_for
+
+            encoder_for(place, options)
 
 
 class _Full(Exception):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from cartoongan.options import StylizeOptions
     from cartoongan.stylize import Stylizer
     from framekit.sources.film import FilmFacts
 
@@ -129,22 +130,27 @@ def stylize_video(stylizer: Stylizer, source: Path, place: Path) -> VideoFigures
             raise FramekitError(f"cannot be written ({reason(error)})", where=place) from error
 
 
-def encoder_for(kind: str, asked: str) -> str:
-    """The encoder of a container `kind`: as asked for, or the first that this build of FFmpeg has.
+def encoder_for(place: Path, options: StylizeOptions) -> str:
+    """The encoder of a video at `place`: as asked for, or the first that this build of FFmpeg has.
 
     Raises:
-        CommandError: It is not here, or the container does not take it.
+        CommandError: It is not here, the container does not take it, or it has no --crf and that is given.
     """
     from av.codec import codecs_available
 
+    kind, asked = CONTAINERS[place.suffix.lower()], options.encoder
     fitting = ENCODERS["webm" if kind == "webm" else "other"]
     here = [name for name in fitting if name in codecs_available and _encodes(name)]
-    if asked == "auto" and here:
-        return here[0]
-    if asked not in here:
-        advice = f"here are: {', '.join(here) or 'none'}"
-        raise CommandError(f"--encoder {asked}: not in this FFmpeg, or not for {kind}", advice=advice)
-    return asked
+    chosen = here[0] if asked == "auto" and here else asked
+    if chosen not in here:
+        what, advice = (
+            f"--encoder {asked}: not in this FFmpeg, or not for {kind}",
+            f"here are: {', '.join(here)}",
+        )
+        raise CommandError(what, where=place, advice=advice if here else "")
+    if options.crf is not None and chosen not in WITH_CRF:
+        raise CommandError(f"--crf: {chosen} has none", where=place, advice="leave it out")
+    return chosen
 
 
 def _encodes(name: str) -> bool:
@@ -182,7 +188,7 @@ class _Job:
         self._stylizer, self._film, self._video, self._made = stylizer, film, video, made
         self._time_base = Fraction(video.time_base or Fraction(1, 1000))
         self._kind = CONTAINERS[place.suffix.lower()]
-        self._encoder = encoder_for(self._kind, stylizer.options.encoder)
+        self._encoder = encoder_for(place, stylizer.options)
         if self._encoder == "mpeg4" and self._time_base.denominator > MPEG4_FINEST.denominator:
             self._time_base = MPEG4_FINEST
         self._out: Any = None
@@ -224,8 +230,6 @@ class _Job:
         options = dict(QUALITY[self._encoder])
         crf = self._stylizer.options.crf
         if crf is not None:
-            if self._encoder not in WITH_CRF:
-                raise CommandError(f"--crf: {self._encoder} has none", advice="leave it out")
             options["crf"] = str(crf)
         rate = fraction(self._video.average_rate) or fraction(self._video.guessed_rate) or Fraction(25)
         out: Any = self._made.add_stream(self._encoder, rate=rate, options=options)

@@ -246,10 +246,21 @@ def test_without_the_film_library_it_says_so(tmp_path: Path, monkeypatch: pytest
 
 def test_encoders_are_taken_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(videos, "_encodes", lambda name: name in ("mpeg4", "libsvtav1"))
-    assert videos.encoder_for("mp4", "auto") == "libsvtav1"
-    assert videos.encoder_for("matroska", "mpeg4") == "mpeg4"
-    with pytest.raises(CommandError, match="here are: libsvtav1, mpeg4"):
-        videos.encoder_for("mp4", "libx264")
+    assert videos.encoder_for(Path("a.mp4"), StylizeOptions()) == "libsvtav1"
+    assert videos.encoder_for(Path("a.mkv"), StylizeOptions(encoder="mpeg4")) == "mpeg4"
+    with pytest.raises(CommandError, match=r"^a\.mp4: .*here are: libsvtav1, mpeg4"):
+        videos.encoder_for(Path("a.mp4"), StylizeOptions(encoder="libx264"))
+
+
+def test_an_encoder_that_does_not_suit_the_last_of_many_films_is_told_before_the_first(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, codec in (("a.mp4", "libx264"), ("z.webm", "libvpx")):
+        numbered_film(tmp_path / "in" / name, 2, codec=codec)
+    with pytest.raises(CommandError, match=r"z\.webm: --encoder libx264: .*not for webm"):
+        stylize_paths(echo(encoder="libx264"), [tmp_path / "in"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 class Watching(Echo):

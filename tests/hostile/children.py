@@ -1,0 +1,51 @@
+"""The commands in processes of their own, with little memory and little time, so that a crash or a hang is seen."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.hostile.uses import UNPRINTABLE
+
+LONGEST = 100
+"""Seconds; a command needs a few of them, so beyond it hangs."""
+MEMORY = 6 << 30
+"""Bytes of addresses; libraries alone map some gigabytes."""
+FRAMEKIT, CARTOONGAN, PIPELINE = "framekit.cli", "cartoongan", "pipelines"
+
+
+def run(
+    program: str, *words: object, cwd: Path | None = None, codes: Sequence[int] = (0, 1, 2)
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that must end by itself, in words that a terminal shows as they are."""
+    ended = subprocess.run(
+        [sys.executable, "-m", program, *map(os.fspath, map(_word, words))],
+        capture_output=True,
+        timeout=LONGEST,
+        cwd=cwd,
+        check=False,
+        text=True,
+        errors="surrogateescape",
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": _here()},
+        preexec_fn=_in_little_memory,
+    )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode in codes, (ended.returncode, said)
+    assert "Traceback" not in said and "a fault in this program" not in said, said
+    assert not UNPRINTABLE.search(said.replace("\n", "")), ascii(said)
+    return ended
+
+
+def _word(word: object) -> str | os.PathLike[str]:
+    return word if isinstance(word, os.PathLike) else str(word)
+
+
+def _here() -> str:
+    return str(Path(__file__).parents[2])
+
+
+def _in_little_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

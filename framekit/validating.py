@@ -19,15 +19,14 @@ class _Short(reprlib.Repr):
         super().__init__()
         self.maxstring = self.maxother = 200
 
-    def repr_int(self, number: int, level: int) -> str:
+    def repr_int(self, value: int, level: int) -> str:
         """Python writes no number of more than 4,300 digits."""
-        return repr(number) if number.bit_length() < 500 else f"a number of {number.bit_length():,} bits"
+        return super().repr_int(value, level) if value.bit_length() < 9_999 else "a number without end"
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Kinds of dict are shortened as a dict is."""
-        return (
-            self.repr_dict(value, level) if isinstance(value, dict) else super().repr_instance(value, level)
-        )
+        shortened = self.repr_dict if isinstance(value, dict) else super().repr_instance
+        return shortened(value, level)
 
 
 def validated(model: type[BaseModel], values: dict[str, Any], *, name_of: Callable[[str], str] = str) -> Any:
@@ -41,6 +40,8 @@ def validated(model: type[BaseModel], values: dict[str, Any], *, name_of: Callab
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
         raise CommandError("; ".join(_fault_line(fault, model, name_of) for fault in faults)) from None
+    except ValueError as error:  # a number of more digits than Python writes, where a text is wanted
+        raise CommandError(str(error)) from None
 
 
 def _fault_line(fault: Any, model: type[BaseModel], name_of: Callable[[str], str]) -> str:

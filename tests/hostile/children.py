@@ -1,4 +1,4 @@
-"""The commands in processes of their own, with little memory and little time, so that a crash or a hang is seen."""
+"""The commands in processes of their own with little memory and time: crashes and hangs are seen."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Models of strangers: nothing in them is run, nothing unpacks to more than it is, and each is refused in a line."""
+"""Models of strangers: nothing in them is run or unpacks to more than it is; each is refused in a line."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Pictures of strangers: spoilt ones and bombs are refused in a line, and the sound one beside them is done."""
+"""Pictures of strangers: spoilt ones and bombs are refused in a line, the sound one beside them is done."""
 
 import shutil
 from pathlib import Path

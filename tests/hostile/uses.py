@@ -95,7 +95,7 @@ USES: dict[str, Callable[[Path], object]] = {
 
 
 def use(root: Path) -> dict[str, FramekitError]:
-    """Do everything with the dataset in folder `root`; what was refused, each in one line that a terminal shows.
+    """Do everything with the dataset in folder `root`; what was refused, each in a line.
 
     Whatever else goes wrong is raised.
     """

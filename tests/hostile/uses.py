@@ -75,7 +75,7 @@ def trained(root: Path) -> None:
 
 
 def decided(root: Path) -> None:
-    ids = open_manifest(root).frames(["frame_id"])["frame_id"].to_pylist()
+    ids = open_manifest(root).frames(["frame_id"])["frame_id"].drop_null().to_pylist()
     decide(root, ids[:1], keep=False, reason="no", by="ada")
 
 

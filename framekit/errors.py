@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-
 LONGEST = 2_000
 """Letters of what is wrong that are shown: it may quote what a stranger's file holds."""
 

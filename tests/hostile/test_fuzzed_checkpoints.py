@@ -283,6 +283,20 @@ def test_the_papers_of_a_run_are_read_or_refused_in_a_line(content, tmp_path):
     assert (tmp_path / "log.jsonl").read_bytes() == b""
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_that_is_a_link_is_not_followed(there, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    if there:
+        mine.write_text("precious")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "log.jsonl").symlink_to(mine)
+    log = Log(tmp_path / "in", since=0)
+    log.write({"step": 1, "phase": "init", "loss": {"a": 1.0}})
+    log.close()
+    assert mine.exists() == there and (not there or mine.read_text() == "precious")
+    assert (tmp_path / "in" / "log.jsonl").read_text().count("\n") == 1
+
+
 def test_names_of_checkpoints_and_samples_are_not_believed(tmp_path):
     names = ["step-.pt", "step-１.pt", "step--1.pt", "step-1.pt.pt", "step-" + "9" * 200 + ".pt"]
     for folder, suffix in (("checkpoints", ".pt"), ("samples", ".png")):

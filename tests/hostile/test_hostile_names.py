@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 
 from cartoongan.stylize import Stylizer, stylize_paths
+from framekit.cli import main
+from framekit.errors import CommandError
 from framekit.manifest.exporting import ExportOptions, export
 from framekit.manifest.reading import open_manifest
 from tests.films import numbered_film, numbered_frame
@@ -89,7 +91,7 @@ def test_words_and_pages_about_them_are_text(dataset, tmp_path):
         ["dedup", dataset],
         ["compact", dataset],
     ):
-        children.run(children.FRAMEKIT, *words)
+        children.run_here(main, *words)
     children.run(children.FRAMEKIT, "audit", dataset, "--out", tmp_path / "report", codes=[0])
     assert_is_text((tmp_path / "report" / "index.html").read_text(encoding="utf-8"))
     for path in files_in(tmp_path / "report"):
@@ -138,10 +140,11 @@ def test_cartoons_lie_in_their_folder_under_the_names_of_their_photos(folder, tm
 
 
 @pytest.mark.parametrize("name", ["--help.mp4", "-rf.mp4", "http:", "s3:", "concat:a|b", "@a.mp4", "pipe:0"])
-def test_a_film_that_is_called_like_an_option_or_an_address_is_a_file(name, tmp_path):
+def test_a_film_that_is_called_like_an_option_or_an_address_is_a_file(name, tmp_path, monkeypatch):
     numbered_film(tmp_path / "film.mp4", 4)
     (tmp_path / "film.mp4").rename(tmp_path / name)
-    ended = children.run(children.FRAMEKIT, "probe", "--json", "--", name, cwd=tmp_path, codes=[0])
+    monkeypatch.chdir(tmp_path)
+    ended = children.run_here(main, "probe", "--json", "--", name, codes=[0])
     assert json.loads(ended.stdout)["sources"][0]["path"] == name
 
 
@@ -173,9 +176,15 @@ def test_an_output_that_leads_nowhere_is_refused_in_a_line(folder, dataset, tmp_
         ["audit", dataset, "--out", out],
         ["export", dataset, out, "--format", "hf"],
     ):
-        ended = children.run(children.FRAMEKIT, *words, codes=[1, 2])
+        ended = children.run_here(main, *words, codes=[1, 2])
         assert ended.stderr.splitlines()[-1].startswith("error: ")
     assert (tmp_path / "file").read_text() == "precious"
+    stylizer = Stylizer(Echo(), torch.device("cpu"))  # type: ignore[arg-type]
+    try:
+        failed = stylize_paths(stylizer, [folder / "pictures"], out).failed
+    except CommandError as error:
+        failed = [str(error)]
+    assert failed and not any(UNPRINTABLE.search(line) for line in failed)
 
 
 def test_folders_that_lead_in_circles_are_gone_through_once(tmp_path):
@@ -188,6 +197,6 @@ def test_folders_that_lead_in_circles_are_gone_through_once(tmp_path):
     summary = stylize_paths(stylizer, [folder], tmp_path / "out")
     assert summary.written == [tmp_path / "out" / "people" / "a.png"] and len(summary.failed) == 1
     options = ("--crop-size", 32, "--workers", 1)
-    children.run(children.FRAMEKIT, "extract", folder, "--out", tmp_path / "set", *options, codes=[1])
+    children.run_here(main, "extract", folder, "--out", tmp_path / "set", *options, codes=[1])
     names = open_manifest(tmp_path / "set").frames(["name"])["name"].to_pylist()
     assert names == ["people/a.png"]

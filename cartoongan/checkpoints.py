@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from cartoongan.networks import Generator
 from cartoongan.options import GeneratorOptions, TrainOptions
+from cartoongan.tensors import load_tensors
 from framekit.errors import FramekitError, printable
 from framekit.files import whole_file
 from framekit.terminal.flags import validated
@@ -221,12 +220,7 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise FramekitError("no such file", where=path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise ValueError("compressed")  # torch writes none, and it could unpack to any size
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, weights_only=True, map_location="cpu")
+        return load_tensors(path)
     except Exception as error:  # a stranger's file can fail in any way
         reason = "damaged, not a checkpoint, or one that holds code"
         raise FramekitError(f"cannot be read ({reason}: {type(error).__name__})", where=path) from error

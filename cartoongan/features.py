@@ -9,7 +9,6 @@ import operator
 import re
 import sys
 import urllib.error
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from cartoongan.networks import to_signed
 from cartoongan.options import TrainOptions
+from cartoongan.tensors import load_tensors
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.files import sha256_of
 
@@ -261,9 +261,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            weights = torch.load(path, weights_only=True, map_location="cpu")
+        weights = load_tensors(path)
     except Exception as error:  # a stranger's file can fail in any way
         raise FramekitError(f"cannot be read as weights ({type(error).__name__})") from error
     if not isinstance(weights, Mapping):

@@ -34,6 +34,8 @@ SAVING: dict[str, dict[str, Any]] = {
     "heic": {"quality": 85, "chroma": 444},
 }
 HEIC = (".heic", ".heif")
+READ = frozenset("AVIF BMP GIF HEIF JPEG PNG PPM TIFF WEBP".split())
+"""What Pillow may take a file for, whatever its name: no EPS, which would start Ghostscript."""
 RGB16, RGBA16 = (16, 2), (16, 6)
 """Bits a channel and colour type of a PNG."""
 BEFORE_CHUNKS = 33
@@ -68,7 +70,7 @@ def read_picture(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata and 100 megapixels are fine here
-            with Image.open(path) as file:
+            with Image.open(path, formats=_formats()) as file:
                 if (deep := _deep(path, file)) is not None:
                     return deep
                 upright = ImageOps.exif_transpose(file)
@@ -141,6 +143,11 @@ def can_heic() -> bool:
     return False
 
 
+def _formats() -> list[str]:
+    Image.init()
+    return sorted(READ & Image.OPEN.keys())
+
+
 def _deep(path: Path, file: Image.Image) -> Picture | None:
     """A PNG of 16 bits a channel, which Pillow cuts to 8; None where it is not such a file."""
     if file.format != "PNG" or "transparency" in file.info:
@@ -149,6 +156,7 @@ def _deep(path: Path, file: Image.Image) -> Picture | None:
         header = opened.read(BEFORE_CHUNKS)
     if tuple(header[24:26]) not in (RGB16, RGBA16) or file.getexif().get(ORIENTATION, 1) != 1:
         return None
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says what is wrong
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("damaged")

@@ -64,7 +64,7 @@ def _is_taken(path: Path) -> bool:
 
 def _files_in(folder: Path, out: Path) -> list[Path]:
     """Pictures and videos in `folder` and below, in order, without hidden ones and those below `out`."""
-    if folder.resolve() == out.resolve():
+    if os.path.realpath(folder) == os.path.realpath(out):
         raise CommandError("is the input folder too", where=out, advice="give another --out")
     inside = [path.relative_to(folder) for path in folder.rglob("*") if _is_taken(path)]
     shown = [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]

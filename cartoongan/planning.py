@@ -226,7 +226,7 @@ def _check_place(run: Path, *datasets: Manifest) -> None:
     """Raise CommandError where no run can be, or must not."""
     for root in (dataset.root for dataset in datasets):
         local = isinstance(root, type(run))  # and not in a store
-        if local and run.resolve().is_relative_to(root.resolve()):
+        if local and Path(os.path.realpath(run)).is_relative_to(os.path.realpath(root)):
             raise CommandError("a run does not go into a dataset", where=run, advice="give another --out")
     there = next(folder for folder in (run, *run.absolute().parents) if folder.exists())
     if not there.is_dir():

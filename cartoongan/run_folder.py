@@ -176,6 +176,7 @@ class Log:
 def _cut(path: Path, since: int) -> None:
     """Keep the log's lines up to step `since`; a killed run may have left later ones, or half a line."""
     if not path.exists():
+        path.unlink(missing_ok=True)  # a link that leads nowhere, which writing would follow
         return
     lines = [_parsed(line) for line in path.read_bytes().splitlines()]
     write_text(path, "".join(json.dumps(line) + "\n" for line in lines if _is_sound(line, since)))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 
+LONGEST = 2_000
+"""Letters of what is wrong that are shown: it may quote what a stranger's file holds."""
+
 
 def printable(value: object) -> str:
     """Text of `value` that is safe on a terminal and stays on one line.
@@ -16,6 +19,11 @@ def printable(value: object) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
     )
+
+
+def shortened(text: str) -> str:
+    """A line that is not longer than anyone reads."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def reason_of(error: OSError) -> str:
@@ -46,7 +54,7 @@ class FramekitError(Exception):
     def __str__(self) -> str:
         place = f"{printable(self.where)}: " if self.where is not None else ""
         advice = f". {printable(self.advice)}" if self.advice else ""
-        return f"{place}{printable(self.what)}{advice}"
+        return f"{place}{shortened(printable(self.what))}{advice}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling between processes.

@@ -17,6 +17,8 @@ from framekit.validating import validated
 
 DEMO_FILM = "demo:film"
 DEMO_PHOTOS = "demo:photos"
+LARGEST = 1 << 16
+"""Bytes of a recipe; to read it takes time that grows with their square."""
 
 
 class Sources(ExtractOptions):
@@ -129,9 +131,8 @@ class Experiment(Base):
 def find_recipe(word: str) -> Path:
     """A recipe's file, or the one of that name that comes with the program (demo, shinkai, miyazaki, …)."""
     own = Path(word)
-    packaged = Path(__file__).with_name(f"{word}.toml")
-    known = {path.stem for path in packaged.parent.glob("*.toml")}
-    return packaged if word in known and not own.is_file() else own
+    packaged = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
+    return own if own.is_file() else packaged.get(word, own)
 
 
 def load_recipe(
@@ -148,14 +149,14 @@ def load_recipe(
         CommandError: There is no such file, it is not TOML, or an option is unknown or out of range.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(_text(path))
     except FileNotFoundError:
         raise CommandError(
             "no such recipe",
             where=path,
             advice="give a TOML file, or a name such as demo, shinkai or miyazaki",
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"not a recipe that can be read ({error})", where=path) from None
     for change in changes:
         _apply(values, change)
@@ -166,6 +167,14 @@ def load_recipe(
     except FramekitError as error:
         raise CommandError(error.what, where=path) from None
     return recipe
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"larger than {LARGEST >> 10} kB")
+    return content.decode()
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
@@ -188,5 +197,5 @@ def _toml_value(text: str) -> Any:
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text

@@ -6,6 +6,7 @@ A stage is skipped when it is done with the same options and inputs: see stage.p
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ def extraction(
     """The stage that makes dataset `name` in a run's folder, and splits it where that is asked for."""
     words = _located(root, sources.sources)
     for word in words:
-        if Path(word).is_dir() and root.resolve().is_relative_to(Path(word).resolve()):
+        if Path(word).is_dir() and Path(os.path.realpath(root)).is_relative_to(os.path.realpath(word)):
             advice = "choose another folder for the run with --set out=FOLDER"
             raise CommandError("lies inside a folder that pictures are taken from", where=root, advice=advice)
     found = find_sources(words)

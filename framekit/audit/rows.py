@@ -274,7 +274,7 @@ def _crops(sources: list[SourceInfo], pairs: pa.Table, frames: pa.Table, names: 
             cut_from = np.where(squashed, places[of, 2:], sizes[frame[of]] * scale[of, None])
             overlay[of] = covered(box, places[of], cut_from)
     return Crops(
-        ids=pairs["pair_id"],
+        ids=pc.fill_null(pairs["pair_id"], ""),
         frame=frame,
         source=source,
         groups=np.array(pairs["group"].to_pylist(), object),
@@ -349,5 +349,6 @@ def _places(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    """NaN for null, and for what is without end."""
     floats: np.ndarray = pc.fill_null(pc.cast(column, pa.float64()), float("nan")).to_numpy()
-    return floats
+    return np.where(np.isfinite(floats), floats, np.nan)

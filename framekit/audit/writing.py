@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from framekit.audit.auditing import Audit
@@ -33,13 +34,18 @@ def check_place(out: Path, dataset: Path) -> None:
         raise CommandError(
             "a report goes to a folder on this machine", where=out, advice="copy it there later"
         )
-    if not is_remote(dataset) and out.resolve().is_relative_to(dataset.resolve()):
+    if not is_remote(dataset) and _real(out).is_relative_to(_real(dataset)):
         raise CommandError("a report does not go into the dataset", where=out, advice="name another folder")
     if out.exists() and not out.is_dir():
         raise CommandError("is a file, and a report is a folder", where=out, advice="name another folder")
     if out.exists() and not is_report(out) and any(not path.match(UNFINISHED) for path in out.iterdir()):
         what = "holds something else than a report"
         raise CommandError(what, where=out, advice="name a new or empty folder by --out")
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; unlike `Path.resolve` also where they lead in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def written(audit: Audit, out: Path | None, dataset: Path) -> tuple[Path | None, str]:

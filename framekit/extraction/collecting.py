@@ -39,15 +39,15 @@ def collect_shards(root: Path, info: DatasetInfo) -> Collected:
         footers = [footer_of(shard_paths(root, name)[0]) for name in shards.of(source.id)]
         info.shards += shards.infos(source.id) if footers else []
         for facts in footers:
-            found.decoded += facts["decoded"]
+            found.decoded += facts.get("decoded", 0)
             source.facts |= facts.get("film", {})
-        overlays = [facts["overlay"] for facts in footers if "overlay" in facts]
+        overlays = [facts["overlay"] for facts in footers if facts.get("overlay")]
         if overlays:
             source.facts["overlay"] = agreed((part["box"], part["shots"]) for part in overlays)
-        count = sum(facts["damaged"] for facts in footers)
+        count = sum(facts.get("damaged", 0) for facts in footers)
         if count:
             places = "place" if count == 1 else "places"
-            lines = "; ".join([line for facts in footers for line in facts["damage"]][:3])
+            lines = "; ".join([line for facts in footers for line in facts.get("damage", ())][:3])
             found.damaged[source.id] = Problem(path=source.path, what=f"damaged in {count} {places}: {lines}")
         missing, of = shards.missing(source.id)
         if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from framekit.files import sha256_of
 from framekit.manifest.decisions import locked
 from framekit.manifest.reading import Manifest, read_info
 from framekit.manifest.schema import COMPACTED, PAIRS, DatasetInfo, ShardInfo, uncompacted
-from framekit.manifest.tables import open_table
 from framekit.manifest.writing import shard, write_info
 from framekit.storage.paths import path_of
 from framekit.terminal.progress import Progress
@@ -81,7 +79,7 @@ def _compact(root: Path) -> Compacted:
         with Progress("compact", total=len(left_out), unit="shards") as progress:
             stand_ins = {}
             for path, kept in left_out.items():
-                stand_ins[path] = _without_others(root, path, kept)
+                stand_ins[path] = _without_others(manifest, path, kept)
                 progress.advance()
         for old in [shard for shard in info.shards if shard.path in stand_ins]:
             new = stand_ins[old.path]
@@ -102,28 +100,18 @@ def _clear(root: Path, info: DatasetInfo) -> None:
         path.unlink(missing_ok=True)
 
 
-def _without_others(root: Path, path: str, kept: np.ndarray) -> ShardInfo:
+def _without_others(manifest: Manifest, path: str, kept: np.ndarray) -> ShardInfo:
     """Write the rows at positions `kept` of a shard of pairs to a new shard."""
+    root = manifest.root
     stem = Path(path).stem
     before = COMPACTED.fullmatch(stem)
     number = int(before["number"]) + 1 if before else 1
     new = root / "pairs" / f"{uncompacted(stem)}-compacted-{number:05d}.parquet"
     with shard(new, PAIRS) as writer:
-        for row in _rows_at(root / path, kept):
-            writer.add(row)
+        for batch in manifest.stored(path, kept):
+            for row in batch.to_pylist():
+                writer.add(row)
         writer.close(footer_of(root / path))
     return ShardInfo(
         path=f"pairs/{new.name}", rows=len(kept), bytes=new.stat().st_size, sha256=sha256_of(new)
     )
-
-
-def _rows_at(path: Path, kept: np.ndarray) -> Iterator[dict[str, Any]]:
-    """Rows of a shard at rising positions, one row group in memory at a time."""
-    with open_table(path) as file:
-        start = 0
-        for group in range(file.metadata.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
-            inside = kept[np.searchsorted(kept, start) : np.searchsorted(kept, stop)] - start
-            if len(inside):
-                yield from file.read_row_group(group).take(inside).to_pylist()
-            start = stop

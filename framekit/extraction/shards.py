@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from framekit.errors import CommandError
 from framekit.files import sha256_of
+from framekit.manifest.reading import ManifestError, damaged_shard
 from framekit.manifest.schema import LATER_SHARD, SEGMENT_SHARD, ShardInfo, source_of, uncompacted
 from framekit.manifest.tables import read_footer
 from framekit.storage.paths import sizes_in
+from framekit.validating import validated
 
 SUFFIX = ".parquet"
 
@@ -24,14 +28,47 @@ def shard_paths(root: Path, name: str) -> tuple[Path, Path]:
 
 
 def footer_of(path: Path) -> dict[str, Any]:
-    """What a shard's writer put into its footer.
+    """What a shard's writer put into its footer; see `_Footer`.
 
     Raises:
-        OSError, ArrowException, ValueError: It cannot be read.
+        ManifestError: It cannot be read.
     """
-    raw = (read_footer(path).metadata or {}).get(b"framekit", b"{}")
-    facts: dict[str, Any] = json.loads(raw)
-    return facts
+    try:
+        facts = json.loads((read_footer(path).metadata or {}).get(b"framekit", b"{}"))
+        said: dict[str, Any] = validated(_Footer, facts).model_dump(exclude_unset=True)
+        return said
+    except (OSError, ValueError, RecursionError, CommandError, pa.ArrowException) as error:
+        raise damaged_shard(path, error) from error
+
+
+class _Footer(BaseModel):
+    """What footers say, where they say it; `pairs` is of the shard of pairs beside."""
+
+    model_config = ConfigDict(extra="allow")
+
+    hash: str | None = None
+    decoded: int = 0
+    damaged: int = 0
+    damage: list[str] = []
+    film: dict[str, Any] = {}
+    overlay: _Overlay | None = None
+    pairs: _Pairs | None = None
+    uncuttable: dict[str, str] = {}
+
+
+class _Pairs(BaseModel):
+    """The shard of pairs as it was written."""
+
+    rows: int = Field(ge=0, lt=2**63)
+    bytes: int = Field(ge=0, lt=2**63)
+    sha256: str
+
+
+class _Overlay(BaseModel):
+    """The static overlay of a part of a film, in shares of its width and height."""
+
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None
+    shots: int
 
 
 class Shards:
@@ -157,7 +194,7 @@ class Shards:
         """Bytes of a segment's pairs when they were written, which its frames' footer knows."""
         try:
             return int(footer_of(shard_paths(self._root, name)[0])["pairs"]["bytes"])
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        except (ManifestError, ValueError, KeyError, TypeError):
             return None
 
     def _later_of(self, source: str) -> list[str]:
@@ -183,14 +220,17 @@ class Shards:
         listed = self._listed.get(name)
         if listed is not None and self._is_as_listed(listed):
             return listed
-        rows = read_footer(path).num_rows
+        try:
+            rows = read_footer(path).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise damaged_shard(path, error) from error
         return ShardInfo(path=name, rows=rows, bytes=self._sizes[name], sha256=sha256_of(path))
 
 
 def _is_readable(path: Path) -> bool:
     try:
         return footer_of(path) is not None
-    except (OSError, ValueError, pa.ArrowException):
+    except ManifestError:
         return False
 
 

@@ -22,15 +22,13 @@ import pyarrow.parquet as pq
 from framekit.errors import FramekitError
 from framekit.files import whole_file
 from framekit.images.encoding import decode, encode
-from framekit.manifest.reading import Manifest, ManifestError
+from framekit.manifest.reading import ROWS_WITH_PICTURES, Manifest, ManifestError
 from framekit.manifest.schema import PAIRS
 from framekit.manifest.writing import shard
 from framekit.terminal.progress import Progress
 
 PAIR_ID = r"^[a-z0-9][a-z0-9-]{0,150}:[0-9]{1,18}#[0-9]{1,9}$"
 """Ids that file names are made of; a dataset may come from a stranger."""
-ROWS_AT_ONCE = 8
-"""Rows that are read together: crops may be large."""
 WRITERS = 8
 """Threads that write files: most of their time they wait for the disk."""
 TAR_END = tarfile.RECORDSIZE
@@ -88,7 +86,7 @@ class Part:
             frames = self.ids.filter(wanted)["frame_id"].to_pylist()
             view = Manifest(view.root, view.info, chosen=frames)
             view.dropped = self.side.dropped  # as it was when the ids were read
-        for batch in view.batches(PAIRS.names, size=ROWS_AT_ONCE):
+        for batch in view.batches(PAIRS.names, size=ROWS_WITH_PICTURES):
             for row in batch.to_pylist():
                 if row["pair_id"] in todo:
                     yield row
@@ -327,7 +325,7 @@ class Parquets:
 
     def size(self, row: dict[str, Any]) -> int:
         """Bytes that a row takes, at most: its pictures, its other columns, its share of the footer."""
-        pictures = sum(len(row[name]["bytes"]) for name in PICTURES if row[name])
+        pictures = sum(len(_bytes(row, name)) for name in PICTURES if name == "image" or row[name])
         return pictures + pictures // 100 + 2_000
 
     @contextmanager

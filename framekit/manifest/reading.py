@@ -37,6 +37,8 @@ OPEN_IN_ORDER = 32
 """Files that it keeps open while it reads row group after row group, where each seldom comes twice."""
 ROWS_AT_ONCE = 65_536
 """Rows that are read together where no picture is."""
+ROWS_WITH_PICTURES = 8
+"""Rows that are read together with their pictures: crops may be large."""
 SPLIT = "split.parquet"
 SHOTS = "scenes.parquet"
 TRAIN, TEST = "train", "test"
@@ -219,26 +221,33 @@ class Manifest:
         schema, batches = self._stream("pairs", columns, where, size)
         return pa.RecordBatchReader.from_batches(schema, batches)
 
+    def stored(self, shard: str, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+        """All columns of the rows at rising positions `rows` of a shard of pairs, bit by bit.
+
+        Raises:
+            ManifestError: It is damaged.
+        """
+        return self._batches(shard, PAIRS, rows, ROWS_WITH_PICTURES)
+
     def thumbnails(self, frame_ids: Collection[str]) -> dict[str, bytes]:
         """JPEGs of at most 256 pixels a side, by frame_id; frames that have none are left out."""
         wanted = pa.array(sorted(frame_ids), pa.string())
         found: dict[str, bytes] = {}
         for path in self._shards("frames"):
             ids = self._read(path, ["frame_id"])["frame_id"]
-            places = np.flatnonzero(pc.is_in(ids, value_set=wanted))
             thumbnails = Thumbnails(self.root, [path], [len(ids)])
             try:
+                places = np.flatnonzero(pc.is_in(ids.cast(pa.string()), value_set=wanted))
                 pictures = {ids[place].as_py(): thumbnails[int(place)] for place in places}
             except (OSError, pa.ArrowException) as error:
-                raise _damaged(self.root / path, error) from error
+                raise damaged_shard(self.root / path, error) from error
             found |= {id_: picture for id_, picture in pictures.items() if picture}
         return found
 
     def all_thumbnails(self) -> Thumbnails:
         """Thumbnails by place in `frames()`, of a dataset that is no view."""
-        rows = {shard.path: shard.rows for shard in self.info.shards}
         shards = self._shards("frames")
-        return Thumbnails(self.root, shards, [rows[path] for path in shards])
+        return Thumbnails(self.root, shards, [self._rows[path] for path in shards])
 
     def unknown(self, items: Iterable[str]) -> list[str]:
         """Those of `items` that are no frame_id and no pair_id of the dataset, left out or not.
@@ -394,6 +403,11 @@ class Manifest:
             self.root, self.info, chosen=inside if self._chosen is None else inside & self._chosen
         )
 
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Rows of each shard, as dataset.json has them."""
+        return {shard.path: shard.rows for shard in self.info.shards}
+
     def _shards(self, table: str) -> list[str]:
         return sorted(shard.path for shard in self.info.shards if shard.path.startswith(table + "/"))
 
@@ -431,6 +445,9 @@ class Manifest:
         """The rows at positions `rows` of a shard, in order; row groups without any are not read."""
         try:
             file = open_table(self.root / path)
+            if file.metadata.num_rows != self._rows[path]:
+                what = f"it has {file.metadata.num_rows} rows, and {self._rows[path]} were written"
+                raise pa.ArrowInvalid(what)
             stays = np.full(file.metadata.num_rows, rows is None)
             stays[[] if rows is None else rows] = True
             parts = [stays[slice(*ends)] for ends in pairwise(_starts(file))]
@@ -443,8 +460,8 @@ class Manifest:
                 found = pa.RecordBatch.from_arrays(whole, schema=schema)
                 yield found.filter(pa.array(stays[done : done + batch.num_rows]))
                 done += batch.num_rows
-        except (OSError, IndexError, pa.ArrowException) as error:
-            raise _damaged(self.root / path, error) from error
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise damaged_shard(self.root / path, error) from error
 
     def _refuse_unknown(self, table: str, unknown: Sequence[str], names: Sequence[str]) -> None:
         if unknown:
@@ -470,7 +487,7 @@ class Manifest:
             with open_table(self.root / path) as file:
                 return file.read(names).select(names).replace_schema_metadata(None)
         except (OSError, KeyError, pa.ArrowException) as error:
-            raise _damaged(self.root / path, error) from error
+            raise damaged_shard(self.root / path, error) from error
 
 
 class PairReader(Sequence[Pair]):
@@ -522,7 +539,7 @@ class PairReader(Sequence[Pair]):
         try:
             pictures = self._places[path].read(path, group, rows, row)
         except OSError as error:
-            raise _damaged(path, error) from error
+            raise damaged_shard(path, error) from error
         if pictures is None:
             return self[position]
         names = self._read(shard, group, ["pair_id", "group"]).slice(row - rows.start, 1)
@@ -609,7 +626,7 @@ class PairReader(Sequence[Pair]):
             try:
                 file = open_table(self._root / path)
             except (OSError, pa.ArrowException) as error:
-                raise _damaged(self._root / path, error) from error
+                raise damaged_shard(self._root / path, error) from error
             self._files[path] = file, _starts(file)[:-1]
             while len(self._files) > most:
                 closed, (its, _) = self._files.popitem(last=False)
@@ -622,7 +639,7 @@ class PairReader(Sequence[Pair]):
         """A whole row group, from among the last ones where it is there."""
         key = shard, group
         if key not in self._groups:
-            self._groups[key] = _RowGroup.of(self._read(shard, group))
+            self._groups[key] = self._encoded(shard, self._read(shard, group))
             if len(self._groups) > CACHED_ROW_GROUPS:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(key)
@@ -636,7 +653,13 @@ class PairReader(Sequence[Pair]):
         table = self._read(shard, group)
         if len(rows) < table.num_rows:
             table = table.take(np.asarray(rows) - starts[group])
-        return _RowGroup.of(table)
+        return self._encoded(shard, table)
+
+    def _encoded(self, shard: int, table: pa.Table) -> _RowGroup:
+        try:
+            return _RowGroup.of(table)
+        except (KeyError, pa.ArrowException) as error:
+            raise damaged_shard(self._root / self._paths[shard], error) from error
 
     def _read(self, shard: int, group: int, columns: Sequence[str] | None = None) -> pa.Table:
         columns = columns or self._columns
@@ -644,7 +667,7 @@ class PairReader(Sequence[Pair]):
             # One thread: more only cost time on pieces as small as these.
             return self._file(shard)[0].read_row_group(group, columns=columns, use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(self._root / self._paths[shard], error) from error
+            raise damaged_shard(self._root / self._paths[shard], error) from error
 
 
 @dataclass(frozen=True)
@@ -802,8 +825,10 @@ def _bad_split(path: Path, what: str) -> ManifestError:
     return ManifestError(what, where=path, advice="split the dataset again with: framekit split")
 
 
-def _damaged(path: Path, error: Exception) -> ManifestError:
+def damaged_shard(path: Path, error: Exception) -> ManifestError:
+    """A shard that cannot be read, in one line."""
     if isinstance(error, OSError) and error.errno is not None:  # it may be whole, and out of reach
         return ManifestError(f"shard cannot be read ({reason_of(error)})", where=path)
     advice = "move this shard away and run the same framekit extract again"
-    return ManifestError(f"shard cannot be read ({str(error).splitlines()[0]})", where=path, advice=advice)
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ManifestError(f"shard cannot be read ({reason:.500})", where=path, advice=advice)

@@ -15,6 +15,8 @@ from framekit.manifest.tables import open_table
 CACHED_ROW_GROUPS = 64
 """Row groups (of about 2 MB) that are kept."""
 OPEN_SHARDS = 64
+THUMBNAIL = pa.struct([("bytes", pa.binary())])
+"""What is read of a picture."""
 
 
 class Thumbnails:
@@ -28,6 +30,7 @@ class Thumbnails:
 
     def __init__(self, root: Path, shards: Sequence[str], rows: Sequence[int]) -> None:
         self._root, self._shards = root, list(shards)
+        self._rows = list(rows)
         self._ends = np.cumsum(rows, dtype=np.int64)
         self._files: OrderedDict[int, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
@@ -52,6 +55,8 @@ class Thumbnails:
         """A shard, and the rows at which its row groups begin."""
         if shard not in self._files:
             file = open_table(self._root / self._shards[shard])
+            if file.metadata.num_rows != self._rows[shard]:
+                raise pa.ArrowInvalid(f"{file.metadata.num_rows} rows, not {self._rows[shard]}")
             groups = range(file.metadata.num_row_groups)
             starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in groups)])
             self._files[shard] = file, starts[:-1]
@@ -65,7 +70,9 @@ class Thumbnails:
         if key not in self._groups:
             file = self._file(shard)[0]
             table = file.read_row_group(group, columns=["thumbnail.bytes"], use_threads=False)
-            self._groups[key] = table["thumbnail"]
+            if "thumbnail" not in table.column_names:
+                raise pa.ArrowInvalid("no thumbnails")
+            self._groups[key] = table["thumbnail"].cast(THUMBNAIL)
             while len(self._groups) > CACHED_ROW_GROUPS:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(key)

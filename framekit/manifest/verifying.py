@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from framekit.errors import printable
+from framekit.errors import printable, shortened
 from framekit.manifest.digesting import shard_paths, sum_of
 from framekit.manifest.reading import Manifest
 from framekit.manifest.schema import FRAMES, PAIRS, DatasetInfo, ShardInfo, source_of
@@ -174,10 +174,10 @@ class _Look:
         self._hidden[_table_of(path)].add(source_of(path))
 
     def _add(self, where: str, fault: str) -> None:
-        self.findings.faults.append(printable(f"{where}: {fault}"))
+        self._add_all([f"{where}: {fault}"])
 
     def _add_all(self, faults: Iterable[str]) -> None:
-        self.findings.faults += map(printable, faults)
+        self.findings.faults += (shortened(printable(fault)) for fault in faults)
 
 
 def _table_of(path: str) -> str:

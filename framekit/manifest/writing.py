@@ -58,7 +58,8 @@ class ShardWriter:
         """Append one row; rows reach the disk a row group at a time."""
         self._rows.append(row)
         for name, lengths in self._lengths.items():
-            lengths.append(len(row[name]["bytes"]) if row[name] else None)
+            data = (row[name] or {}).get("bytes")
+            lengths.append(None if data is None else len(data))
             self._bytes += lengths[-1] or 0
         self.rows += 1
         if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:

@@ -129,7 +129,7 @@ class Catalogue:
         self.ids: list[str] = table["frame_id"].to_pylist()
         self.row_of = {id_: row for row, id_ in enumerate(self.ids)}
         known = {source.id: place for place, source in enumerate(manifest.info.sources)}
-        names = dict.fromkeys(table["source"].unique().to_pylist())
+        names = dict.fromkeys(table["source"].unique().drop_null().to_pylist())
         self.sources: list[str] = [*known, *(name for name in names if name not in known)]
         places = pa.array(self.sources, pa.string())
         self.source = pc.fill_null(pc.index_in(table["source"], value_set=places), 0).to_numpy()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.manifest import Manifest
@@ -124,9 +125,18 @@ class Session:
             return self.catalogue.told_all(*self._checked([row]))
 
     def thumbnail(self, row: int) -> bytes | None:
-        """A JPEG, or None."""
+        """A JPEG, or None.
+
+        Raises:
+            FramekitError: It cannot be read.
+        """
         with self.lock:
-            return self._thumbnails[self._checked([row])[0]]
+            try:
+                return self._thumbnails[self._checked([row])[0]]
+            except (OSError, pa.ArrowException) as error:
+                what = f"a thumbnail cannot be read ({error})"
+                advice = "see what is damaged with: framekit verify"
+                raise FramekitError(what, where=self.catalogue.manifest.root, advice=advice) from error
 
     def picture(self, row: int, index: int, *, smoothed: bool) -> bytes | None:
         """A crop of a frame, as it is stored, or None."""

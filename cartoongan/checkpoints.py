@@ -167,7 +167,7 @@ def load_generator(path: str | Path) -> Generator:
     path = model_file(Path(path))
     options: GeneratorOptions
     weights: Mapping[str, Any]
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         options, weights = _read_export(path)
     else:
         checkpoint = load(path)

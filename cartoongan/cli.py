@@ -13,7 +13,7 @@ from cartoongan.presets import preset_lines
 from framekit import __version__
 from framekit.errors import printable
 from framekit.terminal.commands import Program, print_json, say
-from framekit.terminal.flags import Place, flags_of
+from framekit.terminal.flags import Here, Place, flags_of
 
 if TYPE_CHECKING:
     from cartoongan.planning import Plan
@@ -42,7 +42,7 @@ def _presets() -> str:
 @main.command(epilog=_presets())
 @click.option("--cartoons", required=True, type=Place(), help="Dataset with smoothed pairs.")
 @click.option("--photos", required=True, type=Place(), help="Dataset of photos.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make or resume.")
+@click.option("--out", required=True, type=Here(), help="Run folder to make or resume.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run folder.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, train nothing.")
 @flags_of(TrainOptions)
@@ -105,12 +105,12 @@ def _show(plan: Plan) -> None:
 
 
 @main.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
+@click.argument("model", type=Here())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=Here())
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Here(),
     help="Folder, or for one file a name, as NAME.png.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
@@ -162,8 +162,8 @@ def stylize(
 
 
 @main.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("model", type=Here())
+@click.argument("out", type=Here())
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(*, model: Path, out: Path, overwrite: bool, as_json: bool) -> None:
@@ -189,14 +189,12 @@ def export(*, model: Path, out: Path, overwrite: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument(
-    "models", nargs=-1, required=True, metavar="RUN|CHECKPOINT...", type=click.Path(path_type=Path)
-)
+@click.argument("models", nargs=-1, required=True, metavar="RUN|CHECKPOINT...", type=Here())
 @click.option(
     "--photos", required=True, type=Place(), help="Dataset of photos; its test side if it is split."
 )
 @click.option("--cartoons", required=True, type=Place(), help="Dataset of cartoons; likewise.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for index.html and evaluation.json.")
+@click.option("--out", type=Here(), help="Folder for index.html and evaluation.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @flags_of(EvaluateOptions)
 def evaluate(

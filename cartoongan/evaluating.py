@@ -157,11 +157,11 @@ def evaluate(
     grouped_by, places = groups(chosen_photos)
     with Progress("cartoons", total=len(chosen_cartoons), unit="pictures") as progress:
         found_cartoons = look.over(chosen_cartoons, progress)
-    tables = _go_over_photos(look, chosen_photos, stylizers)
-    judged = _Judged(tables[PHOTOS], found_cartoons, {ALL: np.arange(len(chosen_photos)), **places}, options)
+    beside, tables = _go_over_photos(look, chosen_photos, stylizers, failed)
+    judged = _Judged(beside, found_cartoons, {ALL: np.arange(len(chosen_photos)), **places}, options)
     runs = []
-    with Progress("figures", total=len(tables), unit="generators") as progress:
-        for name, table in tables.items():
+    with Progress("figures", total=1 + len(tables), unit="generators") as progress:
+        for name, table in [(PHOTOS, beside), *tables.items()]:
             runs.append(judged.evaluated(name, table))
             progress.advance(note=name)
     return Evaluation(
@@ -254,9 +254,14 @@ def _of_pixels(image: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def _go_over_photos(look: _Look, chosen: Chosen, stylizers: Mapping[str, Stylizer]) -> dict[str, _Table]:
-    """A table for the photos and one for each generator; `content` is not yet divided by anything."""
-    tables = {PHOTOS: _Table(), **{name: _Table() for name in stylizers}}
+def _go_over_photos(
+    look: _Look, chosen: Chosen, stylizers: dict[str, Stylizer], failed: list[str]
+) -> tuple[_Table, dict[str, _Table]]:
+    """A table for the photos and one for each generator; `content` is not yet divided by anything.
+
+    A generator that fails at a photo is moved from `stylizers` to `failed`.
+    """
+    beside, tables = _Table(), {name: _Table() for name in stylizers}
     before: tuple[str, Tensor] | None = None
     other: Tensor | None = None
     with Progress("photos", total=len(chosen), unit="photos") as progress:
@@ -266,9 +271,14 @@ def _go_over_photos(look: _Look, chosen: Chosen, stylizers: Mapping[str, Stylize
                 other = before[1]
             apart = None if other is None or other.shape != seen.shape else _apart(seen, other)
             none: dict[str, float | None] = {"content": 0.0, "colour_shift": 0.0, "other": apart}
-            tables[PHOTOS].add(seen, _of_pixels(pair.image) | none)
-            for name, stylizer in stylizers.items():
-                made = stylizer(pair.image)
+            beside.add(seen, _of_pixels(pair.image) | none)
+            for name, stylizer in list(stylizers.items()):
+                try:
+                    made = stylizer(pair.image)
+                except FramekitError as error:
+                    failed.append(str(error))
+                    del stylizers[name], tables[name]
+                    continue
                 features = look.at(made)
                 moved: dict[str, float | None] = {
                     "content": _apart(features, seen),
@@ -277,7 +287,9 @@ def _go_over_photos(look: _Look, chosen: Chosen, stylizers: Mapping[str, Stylize
                 tables[name].add(features, _of_pixels(made) | moved)
             before = frame, seen
             progress.advance()
-    return tables
+    if not tables:
+        raise FramekitError("; ".join(failed))
+    return beside, tables
 
 
 class _Judged:

@@ -45,7 +45,7 @@ class Column:
 
     def shown(self, value: float | None) -> str:
         """A value in words."""
-        return "–" if value is None else f"{value:.{self.digits}f}"
+        return "–" if value is None else f"{value:z.{self.digits}f}"
 
 
 COLUMNS = (
@@ -108,13 +108,15 @@ def lines(found: Evaluation) -> Iterator[str]:
     for group in found.runs[0].groups:
         count = found.runs[0].groups[group].pictures
         yield ""
-        yield f"{group}, {count:,} photos".ljust(NAME_WIDTH) + head
+        yield f"{_short(group, 12)}, {count:,} photos".ljust(NAME_WIDTH) + head
         for run in found.runs:
             figures = "".join(f"{column.of(run.groups[group]):>11}" for column in COLUMNS)
             yield _short(run.name).ljust(NAME_WIDTH) + figures
         if group == ALL:
             own = "".join(f"{_of_cartoons(found, column):>11}" for column in COLUMNS)
             yield "cartoons themselves".ljust(NAME_WIDTH) + own
+        if count < FEW:
+            yield f"(fewer than {FEW} crops: FID tells next to nothing here, and differences may be chance)"
 
 
 def page(found: Evaluation) -> str:
@@ -162,6 +164,6 @@ def _uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def _short(name: str) -> str:
+def _short(name: str, width: int = NAME_WIDTH) -> str:
     name = printable(name)
-    return name if len(name) < NAME_WIDTH else "…" + name[-(NAME_WIDTH - 2) :]
+    return name if len(name) < width else "…" + name[-(width - 2) :]

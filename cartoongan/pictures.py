@@ -65,6 +65,8 @@ def read_picture(path: Path) -> Picture:
     Raises:
         FramekitError: It is no picture, damaged, too large, or of a kind that has no 8-bit form.
     """
+    if path.exists() and not path.is_file():
+        raise FramekitError("not a file", where=path)  # a pipe would be waited for
     if path.suffix.lower() in HEIC and not can_heic():
         raise FramekitError("HEIC needs pillow-heif", where=path, advice=HOW_TO_HEIC)
     try:
@@ -87,7 +89,7 @@ def read_picture(path: Path) -> Picture:
         raise FramekitError(f"cannot be read ({reason:.200})", where=path) from error
 
 
-def write_picture(path: Path, picture: Picture) -> None:
+def write_picture(path: Path, picture: Picture, *, replace: bool = True) -> None:
     """Write `picture` in the format that the name ends in, whole or not at all, making folders as needed.
 
     16 bits a channel stay in PNG, and are rounded to 8 elsewhere. JPEG has no transparency: what is
@@ -95,7 +97,7 @@ def write_picture(path: Path, picture: Picture) -> None:
 
     Raises:
         FramekitError: The name ends in no format that can be written here, or the format cannot hold it.
-        OSError: It cannot be written.
+        OSError: It cannot be written, or is there and not to be replaced.
     """
     kind = ENDINGS[path.suffix.lower()]
     check_format(kind, path)
@@ -107,7 +109,7 @@ def write_picture(path: Path, picture: Picture) -> None:
         share = pixels[..., 3:] / 255
         pixels = np.rint(pixels[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
+    with whole_file(path, replace=replace) as temporary:
         if deep:
             temporary.write_bytes(_deep_png(pixels, picture.profile))
             return

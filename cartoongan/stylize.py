@@ -217,7 +217,7 @@ def stylize_paths(
                     from cartoongan.videos import stylize_video
 
                     _leave_present(place, overwrite=overwrite)
-                    summary.videos[place] = stylize_video(stylizer, source, place)
+                    summary.videos[place] = stylize_video(stylizer, source, place, replace=overwrite)
                     summary.written.append(place)
     except _Full:
         pass
@@ -279,7 +279,7 @@ def _make_pictures(
             for source, place in some:
                 if place in made:
                     with _noted(summary, source, place):
-                        write_picture(place, made[place])
+                        write_picture(place, made[place], replace=overwrite)
                         summary.written.append(place)
                 progress.advance(note=place.name)
 

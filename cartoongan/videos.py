@@ -47,7 +47,8 @@ QUALITY: dict[str, dict[str, str]] = {
     "libopenh264": {"b": "8000000"},
     "mpeg4": {"q": "3", "b": "8000000"},
 }
-WITH_CRF = ("libx264", "libsvtav1", "libvpx-vp9")
+MOST_CRF = {"libx264": 51, "libsvtav1": 63, "libvpx-vp9": 63}
+"""Of those that have it."""
 THREADS = 4
 """Of the encoder. Fixed: with another number x264 writes other bytes."""
 ROOM = 8
@@ -97,7 +98,7 @@ class VideoFigures:
         return f"{words}; flicker {self.flicker.shown:.2f} levels{smoothed}"
 
 
-def stylize_video(stylizer: Stylizer, source: Path, place: Path) -> VideoFigures:
+def stylize_video(stylizer: Stylizer, source: Path, place: Path, *, replace: bool = True) -> VideoFigures:
     """Make a video of cartoons at `place`, whole or not at all.
 
     Raises:
@@ -117,7 +118,7 @@ def stylize_video(stylizer: Stylizer, source: Path, place: Path) -> VideoFigures
     av.logging.set_level(None)
     facts = read_facts(source)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with open_film(source) as (film, video), whole_file(place) as temporary:
+    with open_film(source) as (film, video), whole_file(place, replace=replace) as temporary:
         try:
             options = {"fflags": "+bitexact"}  # else Matroska writes the date and random numbers
             kind = CONTAINERS[place.suffix.lower()]
@@ -148,8 +149,10 @@ def encoder_for(place: Path, options: StylizeOptions) -> str:
             f"here are: {', '.join(here)}",
         )
         raise CommandError(what, where=place, advice=advice if here else "")
-    if options.crf is not None and chosen not in WITH_CRF:
+    if options.crf is not None and chosen not in MOST_CRF:
         raise CommandError(f"--crf: {chosen} has none", where=place, advice="leave it out")
+    if options.crf is not None and options.crf > MOST_CRF[chosen]:
+        raise CommandError(f"--crf {options.crf}: {chosen} has {MOST_CRF[chosen]} at most", where=place)
     return chosen
 
 

@@ -17,7 +17,7 @@ from framekit.audit.rules import parse as parse_rule
 from framekit.errors import CommandError, printable
 from framekit.options import ExtractOptions, Limits
 from framekit.terminal.commands import Program, print_json, say
-from framekit.terminal.flags import Place, flags_of
+from framekit.terminal.flags import Here, Place, flags_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -391,7 +391,7 @@ def compact(dataset: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("dataset", type=DATASET)
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=Here())
 @click.option(
     "--format",
     type=click.Choice(["folders", "webdataset", "hf"]),
@@ -436,7 +436,7 @@ def export(*, dataset: Path, out: Path, photos: Path | None, as_json: bool, **gi
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.argument("folder", type=Here(), default=Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(folder: Path, as_json: bool) -> int:
     """See whether this machine has what is needed: versions, codecs, GPU, room in FOLDER (where you are).

@@ -23,13 +23,18 @@ UNWRITABLE = (*NO_ROOM, errno.EACCES, errno.EPERM, errno.EISDIR)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to, on a local disk; it takes `path`'s place when the block ends well.
 
     It lies beside `path`. What is to go into a store lies in the system's folder for temporary files and is
     put there in one piece.
 
+    Args:
+        path: Where it is to be.
+        replace: Whether a file that is there by then goes; on a local disk.
+
     Raises:
+        FileExistsError: One is there, and is not to be replaced.
         OSError: It cannot be written; an error of the disk's names `path`.
     """
     if isinstance(path, RemotePath):
@@ -44,6 +49,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
+        if not replace:
+            _leave(path, temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -53,6 +60,17 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what went wrong before says more
             temporary.unlink()
+
+
+def _leave(path: Path, temporary: Path) -> None:
+    """Take the name `path`, unless it is taken; where there are no hard links, it is only looked at."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "is there already", str(path)) from None
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "is there already", str(path)) from None
 
 
 def clear_unfinished(folder: Path) -> None:

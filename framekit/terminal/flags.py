@@ -19,11 +19,21 @@ from framekit.validating import validated
 UNSET: Any = None
 
 
-class Place(click.Path):
-    """A path on this machine, or an address, as `s3://bucket/dataset`; see `framekit.storage.paths`."""
+class Here(click.Path):
+    """A path on this machine; never an empty text, as a variable gives that is not set, for this folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `Path`."""
+        if value == "":
+            self.fail("is empty. Write . for this folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Place(Here):
+    """A path on this machine, or an address, as `s3://bucket/dataset`; see `framekit.storage.paths`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A `Path`, or what serves as one."""

@@ -206,6 +206,23 @@ def test_json_and_what_cannot_be_loaded(finished, photos, drawings, tmp_path):
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
 
 
+def test_a_generator_that_fails_at_a_photo_is_listed_and_the_others_judged(
+    filters, drawings, photos, monkeypatch
+):
+    def failing(image):
+        raise FramekitError("could not be run", where="model.onnx")
+
+    known = {"bad": failing, evaluating.PHOTOS: lambda image: image, "same": lambda image: image}
+    monkeypatch.setattr(evaluating, "load_stylizer", lambda name, _options: known[str(name)])
+    found = evaluating.evaluate(
+        {name: name for name in known}, photos, drawings, EvaluateOptions(features=PLACE)
+    )
+    assert [run.name for run in found.runs] == [evaluating.PHOTOS, evaluating.PHOTOS, "same"]
+    assert found.failed == ["model.onnx: could not be run"]
+    with pytest.raises(FramekitError, match="could not be run"):
+        evaluating.evaluate({"bad": "bad"}, photos, drawings, OPTIONS)
+
+
 def test_nothing_of_somebody_s_is_written_over(finished, photos, drawings, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     done = run(finished.generator, "--photos", photos, "--cartoons", drawings, "--out", tmp_path)

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -216,6 +217,26 @@ def test_a_picture_that_its_format_cannot_hold_is_told_and_the_others_made(
     assert "wide.webp: webp cannot hold 17000×1 pixels" in line
 
 
+def test_a_file_that_appears_meanwhile_is_left(echo: Stylizer, tmp_path: Path) -> None:
+    photo, place = save(tmp_path / "photo.png", noise(4, 4)), tmp_path / "cartoon.png"
+
+    class Late(Echo):
+        def forward(self, photos: torch.Tensor) -> torch.Tensor:
+            place.write_text("somebody else's")
+            return photos
+
+    done = stylize_paths(Stylizer(Late(), torch.device("cpu")), [photo], place)  # type: ignore[arg-type]
+    assert done.failed == [f"{place}: File exists"]
+    assert place.read_text() == "somebody else's"
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]
+
+
+def test_a_pipe_is_not_waited_for(echo: Stylizer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    done = stylize_paths(echo, [tmp_path / "pipe.png"], tmp_path / "out")
+    assert done.failed == [f"{tmp_path / 'pipe.png'}: not a file"]
+
+
 class Choosy(Echo):
     """A generator that takes one picture of one size at a time, as an ONNX file may."""
 
@@ -239,7 +260,7 @@ def test_a_full_disk_ends_it_and_tells_what_failed(
 ) -> None:
     photos = [save(tmp_path / "in" / name, noise(8, 8)) for name in ("a.jpg", "b.jpg")]
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("cartoongan.stylize.write_picture", full)
@@ -256,10 +277,10 @@ def test_a_file_that_breaks_its_reader_is_told(
     photos = [save(tmp_path / name, noise(8, 8)) for name in ("bad.png", "good.png")]
     real = Image.open
 
-    def breaking(path: Path) -> Image.Image:
+    def breaking(path: Path, **more: Any) -> Image.Image:
         if path.name == "bad.png":
             raise error
-        return real(path)
+        return real(path, **more)
 
     monkeypatch.setattr(Image, "open", breaking)
     summary = stylize_paths(echo, photos, tmp_path / "out")

@@ -18,7 +18,15 @@ from framekit.manifest.decisions import add_from
 from framekit.manifest.reading import open_manifest
 from tests.hostile import bombs, children
 from tests.hostile.spoiling import spoilt
-from tests.hostile.uses import USES, assert_is_a_line, copied, files_in, use
+from tests.hostile.uses import (
+    USES,
+    assert_done_or_refused,
+    assert_is_a_line,
+    copied,
+    files_in,
+    gone_on_with,
+    use,
+)
 
 WORDS: list[Any] = [
     *(None, True, -1, 0, 1e308, float("nan"), float("inf"), 10**30, 2**63, "", "x", "\x1b[31m\n", "\u202e"),
@@ -274,6 +282,35 @@ def test_a_count_of_rows_that_lies_is_refused_by_all_that_read_rows(sound, tmp_p
     root = copied(sound, tmp_path)
     spoil_papers(root, lambda papers: [shard.update(rows=rows) for shard in papers["shards"]])
     assert use(root).keys() >= {"read", "review", "dedup", "split"}
+
+
+@pytest.mark.parametrize("name", [name for name in SHARDS if "footer" in name or "row" in name])
+def test_a_hostile_dataset_is_gone_on_with_or_refused(sound, tmp_path, name):
+    root = copied(sound, tmp_path)
+    for path in shards_of(root):
+        pq.write_table(SHARDS[name](root, pq.read_table(path, partitioning=None)), path)
+    listed_anew(root)
+    assert_done_or_refused(gone_on_with, root)
+
+
+@pytest.mark.parametrize("word", [None, "x", [], -1, float("nan"), 2**63], ids=str)
+def test_facts_of_other_kinds_are_no_facts(sound, tmp_path, word):
+    root = copied(sound, tmp_path)
+    named = ("stated_frames", "frames", "seconds", "telecine", "decoder", "decoding", "letterbox", "overlay")
+    spoil_papers(root, lambda papers: papers["sources"][0].update(facts=dict.fromkeys(named, word)))
+    spoil_papers(root, lambda papers: papers["options"].update(leave_out=["crop.overlay>0.5"]))
+    for how in (gone_on_with, USES["dedup"], USES["audit"]):
+        assert_done_or_refused(how, root)
+
+
+def test_the_card_of_a_stranger_s_dataset_is_text(sound, tmp_path):
+    root = copied(sound, tmp_path)
+    markup = "<script>\ud800\u202e\n# "
+    spoil_papers(root, lambda papers: papers.update(framekit_version=markup, totals={}))
+    spoil_papers(root, lambda papers: papers["options"].update(crop_size=markup, style=markup))
+    USES["dedup"](root)
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert "<script" not in text.partition("```")[0] and "\u202e" not in text
 
 
 # --- tables beside the shards ---

@@ -256,6 +256,8 @@ SHARDS: dict[str, Callable[[Path, pa.Table], pa.Table]] = {
     "a scale below nothing": every("scale", -1.0),
     "frames of no size": every("width", 0),
     "frames without end": every("height", 2**31 - 1),
+    "sources of all there is": every("source", "a" * 100_000),
+    "no sources": every("source", None),
     "short signatures": every("signature", b"x"),
     "tags without end": every("tags", "[" * 100_000),
     "tags of many digits": every("tags", '{"a": ' + "9" * 5_000 + "}"),

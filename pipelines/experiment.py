@@ -6,7 +6,6 @@ at hand, as on a rented GPU, it is taken as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -125,8 +124,9 @@ def evaluate_options(experiment: Experiment, model: Path) -> EvaluateOptions:
     options = {name: getattr(experiment.evaluate, name) for name in EvaluateOptions.model_fields}
     if not any(options[name] for name in names):
         options |= {name: getattr(experiment.train, name) for name in names}
-        trained = json.loads((model / "options.json").read_text(encoding="utf-8"))
-        if trained["untrained_features"]:
+        from cartoongan.run_folder import read_options
+
+        if read_options(model)[0].untrained_features:
             options |= {"vgg_weights": None, "features": None, "untrained_features": True}
     return EvaluateOptions.model_validate(options)
 

@@ -5,7 +5,6 @@ A stage is skipped when it is done with the same options and inputs: see stage.p
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -208,13 +207,13 @@ def _audit(root: Path) -> None:
 def _train(cartoons: Path, photos: Path, model: Path, options: TrainOptions, last_resort: bool) -> None:
     from cartoongan import trainer
     from cartoongan.features import load_features
-    from cartoongan.run_folder import holds_run
+    from cartoongan.run_folder import holds_run, read_options
 
     begun = holds_run(model)
     if begun:
         # Weights may have come within reach since; a run keeps the features that it began with.
-        before = json.loads((model / "options.json").read_text(encoding="utf-8"))
-        options = options.model_copy(update={"untrained_features": before["untrained_features"]})
+        before, _ = read_options(model)
+        options = options.model_copy(update={"untrained_features": before.untrained_features})
     elif last_resort and options.vgg_weights is None:
         try:
             load_features(options)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from framekit.errors import FramekitError, printable
+from framekit.errors import FramekitError, printable, shortened
 from framekit.images.likeness import SIZE
 from framekit.images.overlay import Box, covered
 from framekit.images.rules import FRAME_MEASURES, QUALITY
@@ -224,7 +224,7 @@ def _sources(manifest: Manifest, frames: pa.Table, pairs: pa.Table, notes: list[
     there = dict.fromkeys([*frames["source"].unique().to_pylist(), *pairs["source"].unique().to_pylist()])
     unknown = [str(name) for name in there if name is not None and name not in known]
     if unknown:
-        what = f"rows of sources that dataset.json does not know: {', '.join(unknown)}"
+        what = f"rows of sources that dataset.json does not know: {shortened(', '.join(unknown))}"
         notes.append(f"{what}. See what else is wrong with: framekit verify")
     # Not checked as those of the papers are: an id may be anything here.
     strangers = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framekit.extraction.shards import Shards, footer_of, shard_paths
 from framekit.images.overlay import agreed
-from framekit.manifest.schema import DatasetInfo, Problem
+from framekit.manifest.schema import DatasetInfo, Problem, sound_facts
 
 CUT_SHORT = 0.8
 """Share of the frames that a header states below which a film seems to be cut short; headers are rough."""
@@ -40,7 +40,7 @@ def collect_shards(root: Path, info: DatasetInfo) -> Collected:
         info.shards += shards.infos(source.id) if footers else []
         for facts in footers:
             found.decoded += facts.get("decoded", 0)
-            source.facts |= facts.get("film", {})
+            source.facts |= sound_facts(facts.get("film", {}))
         overlays = [facts["overlay"] for facts in footers if facts.get("overlay")]
         if overlays:
             source.facts["overlay"] = agreed((part["box"], part["shots"]) for part in overlays)
@@ -70,7 +70,7 @@ def notes_on_films(info: DatasetInfo, ids: set[str], hwaccel: str | None) -> lis
             spread = f"{source.path} is film at 24 frames a second spread over 30 ({how})"
             notes.append(f"{spread}; --inverse-telecine takes it back")
     for source in films:
-        stated, there = source.facts.get("stated_frames", 0), source.facts.get("frames", 0)
+        stated, there = source.facts.get("stated_frames", 0), source.facts.get("frames") or 0
         if there < CUT_SHORT * stated and not info.options.get("inverse_telecine"):
             short = f"{source.path} holds {there:,} frames where its header states about {stated:,}"
             notes.append(f"{short}: it seems to be cut short")

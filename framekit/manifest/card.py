@@ -19,7 +19,7 @@ def card(info: DatasetInfo) -> str:
     size = _size(totals.get("pairs", 0))
     sources = "\n".join(f"| {_cell(s.id)} | {s.kind} | {_what(s.facts)} |" for s in info.sources)
     options = json.dumps(info.options, indent=2, sort_keys=True)
-    side = info.options.get("crop_size")
+    side = _cell(str(info.options.get("crop_size")))
     half = "its edge-smoothed half in `smoothed`" if info.options.get("smooth", True) else "no smoothed half"
     return f"""---
 configs:
@@ -39,7 +39,7 @@ tags:
 
 {totals.get("pairs", 0):,} crops of {side}×{side} pixels in `image`, {half}, {_how(info.options)}
 from {totals.get("frames_kept", 0):,} pictures.
-Made by framekit {info.framekit_version}; schema version {info.schema_version}.
+Made by framekit {_cell(info.framekit_version)}; schema version {info.schema_version}.
 
 `pairs/` has a row for every crop, `frames/` one for every sampled frame, kept or not. `decisions.parquet`
 says which of them are left out and why. {totals.get("pairs_left_out", 0):,} of the crops in `pairs/` are left
@@ -94,7 +94,8 @@ def export_card(info: DatasetInfo, pairs: Mapping[str, int], sizes: Mapping[str,
         sizes: Bytes of each side's files.
     """
     total, options = sum(pairs.values()), info.options
-    side, style = options.get("crop_size"), _cell(str(options.get("style") or "framekit dataset"))
+    side = _cell(str(options.get("crop_size")))
+    style = _cell(str(options.get("style") or "framekit dataset"))
     half = "its edge-smoothed half in `smoothed`" if options.get("smooth", True) else "no smoothed half"
     files = "\n".join(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in pairs)
     features = "\n".join(f"  - name: {name}\n    dtype: {kind}" for name, kind in _features())
@@ -128,7 +129,7 @@ tags:
 {total:,} crops of {side}×{side} pixels in `image`, {half}, {_how(options)}:
 {", ".join(f"{count:,} to {name}" for name, count in pairs.items())}.
 Each row says where its crop comes from: source, frame number, time, place in the frame.
-Made by framekit {info.framekit_version}; schema version {info.schema_version}.
+Made by framekit {_cell(info.framekit_version)}; schema version {info.schema_version}.
 
 | source | kind | facts |
 |---|---|---|

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 SCHEMA_VERSION = 2
 SHARD_PATH = re.compile(r"(frames|pairs)/[A-Za-z0-9_][A-Za-z0-9._-]*\.parquet")
@@ -143,6 +143,34 @@ COMPACTED = re.compile(r"(?P<name>.+)-compacted-(?P<number>\d{5})")
 """Name of the shard that took the place of the pairs shard `name`."""
 
 
+_FACTS: dict[str, Any] = {
+    "stated_frames": int,
+    "frames": int | None,
+    "seconds": int | float,
+    "decoder": str,
+    "decoding": str,
+    "letterbox": str | None,
+    "telecine": str | None,
+}
+"""Facts that are made use of, and what they are."""
+
+
+def sound_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a source without those of another kind than is written: a stranger's may be anything."""
+    wrong = {name for name, kind in _FACTS.items() if name in facts and not isinstance(facts[name], kind)}
+    if not _is_box(facts.get("overlay")):
+        wrong.add("overlay")
+    return {name: its for name, its in facts.items() if name not in wrong}
+
+
+def _is_box(overlay: Any) -> bool:
+    """Four shares of a picture, or none."""
+    if overlay is None:
+        return True
+    numbers = isinstance(overlay, list | tuple) and all(isinstance(side, int | float) for side in overlay)
+    return numbers and len(overlay) == 4 and all(0 <= side <= 1 for side in overlay)
+
+
 class SourceInfo(BaseModel):
     """A film or an image folder that pictures were taken from."""
 
@@ -150,7 +178,7 @@ class SourceInfo(BaseModel):
     path: str  # as it was given; only a hint, the fingerprint is what identifies it
     kind: Literal["film", "stills"]
     fingerprint: str
-    facts: dict[str, Any] = {}
+    facts: Annotated[dict[str, Any], AfterValidator(sound_facts)] = {}
 
 
 class ShardInfo(BaseModel):

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from framekit.extraction.extract import extract
-from framekit.options import ExtractOptions
 from tests.films import numbered_film, numbered_frame
+from tests.hostile.uses import OPTIONS
 
 torch.set_num_threads(1)
 
@@ -21,7 +21,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         image = Image.fromarray(numbered_frame(number, width=96, height=64, seed=7))
         image.save(folder / "photos" / "people" / f"{number}.png")
-    options = ExtractOptions(every=4, crop_size=32, crops_per_frame=2, dedup_distance=0)
     sources = [str(folder / "film.mp4"), str(folder / "photos")]
-    extract(sources, folder / "dataset", options, workers=1)
+    extract(sources, folder / "dataset", OPTIONS, workers=1)
     return folder / "dataset"

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from cartoongan import checkpoints
 from cartoongan.checkpoints import load_generator, write_weights
+from cartoongan.cli import main
 from cartoongan.features import load_features
 from cartoongan.networks import Generator
 from cartoongan.options import GeneratorOptions, TrainOptions
@@ -95,16 +96,8 @@ def test_code_among_weights_is_not_run(tmp_path):
 def test_a_command_given_a_pickle_says_so_and_runs_nothing(tmp_path):
     (tmp_path / "m.pt").write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
     (tmp_path / "photo.png").write_bytes(b"")
-    words = (
-        "stylize",
-        tmp_path / "m.pt",
-        tmp_path / "photo.png",
-        "--out",
-        tmp_path / "out",
-        "--device",
-        "cpu",
-    )
-    ended = children.run(children.CARTOONGAN, *words, codes=[1, 2])
+    words = (tmp_path / "m.pt", tmp_path / "photo.png", "--out", tmp_path / "out", "--device", "cpu")
+    ended = children.run_here(main, "stylize", *words, codes=[1, 2])
     assert ended.stderr.count("\n") == 1 and "m.pt: cannot be read" in ended.stderr
     assert not (tmp_path / "ran").exists()
 

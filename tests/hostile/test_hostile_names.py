@@ -92,7 +92,7 @@ def test_words_and_pages_about_them_are_text(dataset, tmp_path):
         ["compact", dataset],
     ):
         children.run_here(main, *words)
-    children.run(children.FRAMEKIT, "audit", dataset, "--out", tmp_path / "report", codes=[0])
+    children.run_here(main, "audit", dataset, "--out", tmp_path / "report", codes=[0])
     assert_is_text((tmp_path / "report" / "index.html").read_text(encoding="utf-8"))
     for path in files_in(tmp_path / "report"):
         assert re.fullmatch(r"[a-zA-Z0-9._/-]+", path.relative_to(tmp_path).as_posix())

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import framekit.manifest
+from cartoongan.run_folder import write_options
 from framekit.errors import CommandError
 from framekit.images.encoding import encode
 from pipelines.__main__ import main
@@ -145,9 +146,10 @@ def test_one_seed_more_trains_that_alone(place):
 def test_it_is_judged_by_the_features_of_training(place, tmp_path):
     """Also where training had to take random ones."""
     experiment = load_recipe(place[0] / "experiment.toml")
-    (tmp_path / "options.json").write_text('{"untrained_features": false}')
+    write_options(tmp_path, experiment.train, {})
     assert evaluate_options(experiment, tmp_path).features == experiment.train.features
-    (tmp_path / "options.json").write_text('{"untrained_features": true}')
+    random_ones = {"features": None, "untrained_features": True}
+    write_options(tmp_path, experiment.train.model_copy(update=random_ones), {})
     options = evaluate_options(experiment, tmp_path)
     assert (options.features, options.untrained_features) == (None, True)
 

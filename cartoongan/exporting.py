@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from cartoongan.checkpoints import load_generator, write_weights
-from cartoongan.model_card import FRONT_MATTER
+from cartoongan.model_card import BESIDE, FRONT_MATTER
 from cartoongan.networks import Generator
 from cartoongan.onnx_model import OPTIONS, OnnxGenerator
 from cartoongan.options import GeneratorOptions
@@ -63,13 +63,14 @@ def export(model: Path, out: Path, *, overwrite: bool = False) -> Exported:
         if path.exists() and not overwrite:
             raise CommandError("is there already", where=path, advice="replace with --overwrite")
     generator = load_generator(model)
+    card = "" if kind else _card(model, generator.options)
     files[0].parent.mkdir(parents=True, exist_ok=True)
     if kind == ".onnx":
         return Exported(files, _write_onnx(generator, out))
     write_weights(files[0], generator.state_dict(), generator.options)
     if not kind:
         write_text(files[1], json.dumps(_kept(generator.options), indent=2, sort_keys=True) + "\n")
-        write_text(files[2], _card(model, generator.options))
+        write_text(files[2], card)
     return Exported(files)
 
 
@@ -120,11 +121,15 @@ def _difference(generator: Generator, other: OnnxGenerator) -> float:
 
 
 def _card(model: Path, options: GeneratorOptions) -> str:
-    """The run's own card where there is one; else what can be said of weights alone. And how to load it."""
-    folder = model if model.is_dir() else model.parent.parent if model.suffix == ".pt" else model.parent
+    """The run's own card where there is one of these weights; else what can be said of weights alone.
+
+    A run's card is about its end: not about a checkpoint on the way, and pictures that it shows stay there.
+    """
+    folder = model if model.is_dir() else model.parent
     written = folder / CARD
-    if (folder / "options.json").is_file() and written.is_file():
-        card = written.read_text(encoding="utf-8").replace("generator.safetensors", WEIGHTS)
+    if model.suffix != ".pt" and (folder / "options.json").is_file() and written.is_file():
+        card = written.read_text(encoding="utf-8", errors="replace")
+        card = card.replace(f"{BESIDE}\n\n", "").replace("generator.safetensors", WEIGHTS)
     else:
         card = BARE_CARD.format(weights=WEIGHTS, options=json.dumps(_kept(options), indent=2, sort_keys=True))
     return f"{card.rstrip()}\n\n{HOW_TO_LOAD}"

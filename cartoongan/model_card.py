@@ -25,6 +25,8 @@ tags:
 ---
 """
 """What the hub reads of a card."""
+BESIDE = "Pictures of the sample photos: `samples/`. Losses and all else that was logged: `curves.html`."
+"""What stands in a run's folder, and not where its weights are sent."""
 
 
 def model_card(plan: Plan, digests: dict[str, str], history: History, best: int | None) -> str:
@@ -61,7 +63,7 @@ cartoongan stylize generator.safetensors photo.jpg --out cartoon.png
 
 {_figures(history, best)}
 
-Pictures of the sample photos: `samples/`. Losses and all else that was logged: `curves.html`.
+{BESIDE}
 
 ## Licence
 

@@ -66,7 +66,8 @@ def read_picture(path: Path) -> Picture:
         FramekitError: It is no picture, damaged, too large, or of a kind that has no 8-bit form.
     """
     if path.exists() and not path.is_file():
-        raise FramekitError("not a file", where=path)  # a pipe would be waited for
+        reason = "cannot be looked into" if path.is_dir() else "not a file"  # a pipe would be waited for
+        raise FramekitError(reason, where=path)
     if path.suffix.lower() in HEIC and not can_heic():
         raise FramekitError("HEIC needs pillow-heif", where=path, advice=HOW_TO_HEIC)
     try:

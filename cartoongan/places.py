@@ -15,7 +15,7 @@ PICTURES = frozenset(".avif .bmp .heic .heif .jfif .jpeg .jpg .png .ppm .tif .ti
 VIDEOS = frozenset(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 """What is taken from a folder; a file that is named itself is tried, whatever its name."""
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
-"""Videos that are written, and what FFmpeg calls them. Anything else becomes .mkv, which takes any sound."""
+"""Videos that are written, and what FFmpeg calls them. Anything else becomes .mkv."""
 
 
 def is_video(path: Path) -> bool:
@@ -66,10 +66,14 @@ def _files_in(folder: Path, out: Path) -> list[Path]:
     """Pictures and videos in `folder` and below, in order, without hidden ones and those below `out`."""
     if os.path.realpath(folder) == os.path.realpath(out):
         raise CommandError("is the input folder too", where=out, advice="give another --out")
-    inside = [path.relative_to(folder) for path in folder.rglob("*") if _is_taken(path)]
+    closed: list[Path] = []
+    walk = os.walk(folder, onerror=lambda error: closed.append(Path(error.filename)))
+    names = [Path(parent, name) for parent, _, files in walk for name in files]
+    inside = [path.relative_to(folder) for path in [*filter(_is_taken, names), *closed]]
     shown = [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
-    # A link that leads nowhere is taken too: it will fail with its reason.
-    files = [path for path in shown if path.is_file() or (path.is_symlink() and not path.exists())]
+    # A link that leads nowhere is taken too, and a folder that is closed: they will fail with their reasons.
+    lost = [path for path in shown if path in closed or (path.is_symlink() and not path.exists())]
+    files = [path for path in shown if path in lost or path.is_file()]
     inside_out = os.path.realpath(out)
     return [path for path in files if not Path(os.path.realpath(path)).is_relative_to(inside_out)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -196,6 +196,17 @@ class ExtractOptions(Limits):
             if resize and info.data.get(name) is not None:
                 raise ValueError(f"does not go with --{name.replace('_', '-')}: whole frames are squashed")
         return resize
+
+    @model_validator(mode="after")
+    def _crops_at_the_second_height(self) -> Self:
+        if self.second_height is not None and self.crops_per_frame < 2:
+            raise ValueError("--second-height is for every second crop: take 2 or more --crops-per-frame")
+        if self.second_height is not None and self.second_height < self.crop_size:
+            least = f"--crop-size {self.crop_size}"
+            raise ValueError(
+                f"--second-height {self.second_height} is less than {least}: nothing fits into it"
+            )
+        return self
 
     @field_validator(*WAYS_TO_SAMPLE[1:])
     @classmethod

@@ -112,7 +112,11 @@ def _arm(experiment: Experiment, root: Path, arm: str) -> dict[str, Any]:
     """What an arm was trained on, with some pictures."""
     manifest = framekit.manifest.open(root / f"cartoons-{arm}").train
     reader = manifest.reader(smoothed=False)
-    positions = spread(list(range(len(reader))), SHOWN_PAIRS)
+    # Evenly spread, and one on each time: else all would be first crops of their frames, of one size.
+    positions = [
+        min(position + number, len(reader) - 1)
+        for number, position in enumerate(spread(list(range(len(reader))), SHOWN_PAIRS))
+    ]
     options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in experiment.arms[arm].items())
     pairs = [reader[position] for position in positions]
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,30 @@ def test_weights_alone_get_a_card_that_says_what_is_missing(tmp_path: Path) -> N
     export(tmp_path / "g.safetensors", tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     assert "say it here" in card and "## Licence" in card
+
+
+def test_a_checkpoint_on_the_way_is_not_said_to_be_the_end(finished: RunSummary, tmp_path: Path) -> None:
+    first = min((finished.run / "checkpoints").glob("step-*.pt"))
+    export(first, tmp_path / "hub")
+    card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
+    assert "for 6 steps" not in card
+    assert "Licence" in card
+    export(finished.run, tmp_path / "end")
+    card = (tmp_path / "end" / "README.md").read_text(encoding="utf-8")
+    assert "for 6 steps" in card
+    assert "curves.html" not in card
+
+
+def test_a_card_that_is_no_text_costs_no_export(finished: RunSummary, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    (run / "README.md").write_bytes(b"\xff\xfe card")
+    export(run, tmp_path / "hub")
+    assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
 
 
 def test_torch_hub_finds_it(finished: RunSummary) -> None:

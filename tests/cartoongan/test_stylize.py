@@ -231,6 +231,17 @@ def test_a_file_that_appears_meanwhile_is_left(echo: Stylizer, tmp_path: Path) -
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_is_closed_is_told(echo: Stylizer, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "open.png", noise(4, 4))
+    closed = tmp_path / "in" / "closed"
+    closed.mkdir(mode=0)
+    done = stylize_paths(echo, [tmp_path / "in"], tmp_path / "out")
+    closed.chmod(0o700)
+    assert [place.name for place in done.written] == ["open.png"]
+    assert done.failed == [f"{closed}: cannot be looked into"]
+
+
 def test_a_pipe_is_not_waited_for(echo: Stylizer, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     done = stylize_paths(echo, [tmp_path / "pipe.png"], tmp_path / "out")

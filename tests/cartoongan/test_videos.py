@@ -177,6 +177,7 @@ def test_a_film_that_breaks_off_gives_what_there_is(tmp_path: Path) -> None:
         ("cartoon.avi", {}, "videos are not written as .avi"),
         ("cartoon.webm", {"encoder": "libx264"}, "not for webm"),
         ("cartoon.mkv", {"encoder": "mpeg4", "crf": 3}, "mpeg4 has none"),
+        ("cartoon.mkv", {"encoder": "libx264", "crf": 60}, "libx264 has 51 at most"),
     ],
 )
 def test_what_cannot_be_is_refused(out: str, options: dict[str, Any], words: str, tmp_path: Path) -> None:

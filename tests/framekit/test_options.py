@@ -59,6 +59,8 @@ def test_options_make_a_sampling(given, sampling):
         ({"resize": True, "crops_per_frame": 4}, "--resize: gives one square of each frame"),
         ({"resize": True, "frame_height": 720}, "--resize: does not go with --frame-height"),
         ({"resize": True, "second_height": 720}, "--resize: does not go with --second-height"),
+        ({"second_height": 720, "crops_per_frame": 1}, "is for every second crop"),
+        ({"second_height": 128}, "--second-height 128 is less than --crop-size 256"),
         ({"deinterlace": "maybe"}, "--deinterlace: must be 'auto', 'on' or 'off'"),
     ],
 )

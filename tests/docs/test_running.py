@@ -19,6 +19,7 @@ import pytest
 
 import framekit.manifest
 from cartoongan.exporting import export as export_model
+from cartoongan.features import load_features
 from cartoongan.options import TrainOptions
 from cartoongan.trainer import plan, train
 from framekit.extraction.extract import extract
@@ -242,7 +243,10 @@ def test_python_runs(page, text, here, world, monkeypatch):
     monkeypatch.setattr("cartoongan.trainer.plan", small_plan)
     monkeypatch.setattr("cartoongan.hub.HubGenerator.push_to_hub", lambda *_: None)  # it is nobody's to fill
     shutil.copy(ROOT / "hubconf.py", here)
-    monkeypatch.setattr("cartoongan.features._torchvision_file", lambda: Path(VGG19))  # it is not downloaded
+    small_features = load_features(TrainOptions(features=PLACE))
+    monkeypatch.setattr(
+        "cartoongan.evaluating.load_features", lambda _: small_features
+    )  # VGG19 takes its time
     for made in re.findall(r'(?:extract|train)\(.*"(\w+)"', text):
         clear(made)
     names: dict[str, object] = {"__name__": "__main__"}

@@ -21,7 +21,7 @@ from cartoongan.options import GeneratorOptions, TrainOptions
 from cartoongan.tensors import load_tensors
 from framekit.errors import FramekitError, printable
 from framekit.files import whole_file
-from framekit.terminal.flags import validated
+from framekit.validating import validated
 
 FORMAT = "cartoongan checkpoint 3"
 FOLDER, EXPORT = "checkpoints", "generator.safetensors"

@@ -100,7 +100,8 @@ def leads() -> bool:
 def make_fabric(options: TrainOptions) -> Fabric:
     """Fabric for `resolved` options: of this process alone, or of one among several that find each other."""
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
     processes = process_count(options)
     here = int(os.environ["LOCAL_WORLD_SIZE"]) if started_by_torchrun() else processes

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from framekit.errors import CommandError, FramekitError, printable
 from framekit.files import whole_file
@@ -78,7 +78,7 @@ def read_picture(path: Path) -> Picture:
                     return deep
                 upright = ImageOps.exif_transpose(file)
                 return _as_picture(upright)
-    except (Image.DecompressionBombError, Image.UnidentifiedImageError) as error:
+    except (Image.DecompressionBombError, UnidentifiedImageError) as error:
         large = isinstance(error, Image.DecompressionBombError)
         raise FramekitError("too many pixels" if large else "not a picture", where=path) from error
     except (FileNotFoundError, PermissionError) as error:

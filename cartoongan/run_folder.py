@@ -23,7 +23,7 @@ from cartoongan.networks import to_bytes, to_signed
 from cartoongan.options import TrainOptions
 from framekit.errors import FramekitError
 from framekit.files import UNFINISHED, clear_unfinished, whole_file, write_text
-from framekit.terminal.flags import validated
+from framekit.validating import validated
 
 OPTIONS, LOG, SUMMARY, CARD = "options.json", "log.jsonl", "run.json", "README.md"
 LOCK = ".lock"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 FAULTS = ("500", "503", "drop", "cut")
 """Answers 500 or 503, hangs up at once, or hangs up in the middle of the answer."""
@@ -61,6 +64,27 @@ def s3_server() -> Iterator[S3Server]:
         served.shutdown()
         served.server_close()
         thread.join()
+
+
+@contextmanager
+def filled_store(buckets: Mapping[str, Mapping[str, Path]]) -> Iterator[S3Server]:
+    """A server that whoever asks for S3 here is sent to, with files in buckets by their keys."""
+    import boto3
+    from s3fs import S3FileSystem
+
+    with s3_server() as served, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", served.url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client = boto3.client("s3")
+        for bucket, files in buckets.items():
+            client.create_bucket(Bucket=bucket)
+            for key, file in files.items():
+                client.upload_file(str(file), bucket, key)
+        S3FileSystem.clear_instance_cache()
+        yield served
+        S3FileSystem.clear_instance_cache()
 
 
 def _failing(inner: Any, state: S3Server) -> Callable[..., Iterable[bytes]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from framekit.extraction.deciding import UNCUTTABLE, stored_frames, uncut, why_not_cut
+from framekit.extraction.deciding import stored_frames, uncut, why_not_cut
 from framekit.extraction.plan import LookOver, Source
+from framekit.extraction.segment import UNCUTTABLE
 from framekit.extraction.shards import Shards
 from framekit.manifest.decisions import state
 from framekit.manifest.reading import Manifest

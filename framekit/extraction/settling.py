@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from framekit.errors import FramekitError
-from framekit.extraction.deciding import NOT_CUT, UNCUTTABLE, rule_decisions
+from framekit.extraction.deciding import NOT_CUT, rule_decisions
 from framekit.extraction.later import without_pairs
+from framekit.extraction.segment import UNCUTTABLE
 from framekit.extraction.splitting import write_split
+from framekit.files import write_text
 from framekit.manifest.card import card
 from framekit.manifest.decisions import locked, unknown_items, write_rules
 from framekit.manifest.reading import SPLIT, Manifest, read_info, read_sides
 from framekit.manifest.schema import DatasetInfo, Split
-from framekit.manifest.writing import write_info, write_text
+from framekit.manifest.writing import write_info
 from framekit.options import Limits
 from framekit.storage.paths import path_of
 from framekit.validating import validated

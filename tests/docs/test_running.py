@@ -30,7 +30,7 @@ from framekit.options import ExtractOptions
 from tests.cartoongan.small_features import PLACE
 from tests.docs.pages import PROGRAMS, ROOT, blocks, command_lines
 from tests.films import numbered_frame, write_film
-from tests.stores import s3_server
+from tests.stores import filled_store
 from tests.taggers import colour_tagger
 
 VGG19 = "vgg19.safetensors"
@@ -209,22 +209,10 @@ def test_commands_run(line, here, world):
 @pytest.fixture(scope="module")
 def store(world) -> Iterator[None]:
     """The documentation's buckets."""
-    boto3 = pytest.importorskip("boto3")
-    from s3fs import S3FileSystem
-
-    with s3_server() as served, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", served.url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        for bucket in ("my-films", "my-data"):
-            client.create_bucket(Bucket=bucket)
-        for key, name in (("ponyo.mkv", "film1.mkv"), ("shorts/first.mkv", "film2.mkv")):
-            client.upload_file(str(world.root / name), "my-films", key)
-        S3FileSystem.clear_instance_cache()
+    pytest.importorskip("boto3")
+    films = {"ponyo.mkv": world.root / "film1.mkv", "shorts/first.mkv": world.root / "film2.mkv"}
+    with filled_store({"my-films": films, "my-data": {}}):
         yield
-        S3FileSystem.clear_instance_cache()
 
 
 def test_commands_on_a_store_run_one_after_the_other(store, here, world):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from s3fs import S3FileSystem
 
 import framekit.manifest
 from framekit import cli
@@ -26,25 +25,15 @@ from framekit.storage import patience, ranges
 from framekit.storage.paths import RemotePath, path_of
 from framekit.storage.patience import RemoteError
 from tests.films import numbered_film
-from tests.stores import S3Server, s3_server
+from tests.stores import S3Server, filled_store
 
 OPTIONS = ExtractOptions(every=8, crop_size=64, crops_per_frame=2)
 
 
 @pytest.fixture(scope="module")
 def server(films):
-    with s3_server() as served, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", served.url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="bucket")
-        for film in films.iterdir():
-            client.upload_file(str(film), "bucket", f"films/{film.name}")
-        S3FileSystem.clear_instance_cache()
+    with filled_store({"bucket": {f"films/{film.name}": film for film in films.iterdir()}}) as served:
         yield served
-        S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(autouse=True)

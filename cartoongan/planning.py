@@ -26,7 +26,7 @@ from framekit.manifest import Manifest
 from framekit.terminal.progress import clock
 
 HOW_COMPUTED = ("device", "devices", "precision", "channels_last", "compile")
-"""Options that may change when a run is resumed, and with them the last bits of what comes out."""
+"""Of the options that may change when a run is resumed, those that change the last bits of what comes out."""
 VGG_CHANNELS = 64
 """Feature maps of VGG19 in full size."""
 MOST_BYTES = 200

@@ -50,9 +50,11 @@ def test_the_sdist_holds_tests_and_docs_and_nothing_of_this_machine(built):
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    assert {"pyproject.toml", "Makefile", "constraints.txt", "LICENSE", "tests/test_wheel.py"} <= names
-    tops = {name.split("/")[0] for name in names}
-    assert not {".venv", ".git", ".ci", "demo", "site"} & tops
+    assert {"tests/test_wheel.py", "docs/index.md"} <= names
+    folders = {"framekit", "cartoongan", "pipelines", "tests", "docs"}
+    files = {"pyproject.toml", "constraints.txt", "mkdocs.yml", "hubconf.py", "Makefile"}
+    papers = {"README.md", "LICENSE", "PKG-INFO", ".gitignore"}  # hatchling adds two of these
+    assert {name.split("/")[0] for name in names if name} == folders | files | papers
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +66,9 @@ def programs(wheel, tmp_path_factory) -> Path:
     installed = subprocess.run(
         [*pip, "--constraint", ROOT / "constraints.txt", wheel], capture_output=True, text=True, check=False
     )
-    if installed.returncode:
-        pytest.skip(f"what framekit needs cannot be installed here: {installed.stderr[-300:]}")
+    if "Temporary failure in name resolution" in installed.stderr:
+        pytest.skip("there is no network to install from")
+    assert installed.returncode == 0, installed.stderr
     return home / "bin"
 
 
@@ -126,9 +129,12 @@ def test_what_needs_more_says_in_one_line_what_brings_it(programs, place, comman
     assert not any(path.is_dir() for path in place.iterdir()), "nothing was begun"
 
 
-@pytest.mark.parametrize("name", ["framekit", "cartoongan", "cartoon-pipeline"])
-def test_help_needs_nothing_more(programs, place, name):
-    assert run([programs / name, "--help"], code=0).stdout.startswith("Usage:")
+@pytest.mark.parametrize(
+    "words", ["framekit", "framekit review", "cartoongan", "cartoongan train", "cartoon-pipeline run"]
+)
+def test_help_needs_nothing_more(programs, place, words):
+    name, *command = words.split()
+    assert run([programs / name, *command, "--help"], code=0).stdout.startswith("Usage:")
 
 
 def run(command: list[object], *, code: int | None) -> subprocess.CompletedProcess[str]:

@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """One line of the table.
 
     Attributes:
-        ratio: Ours over the other's, both as measured, or nothing where ours stands alone.
+        ratio: Ours over the other's, the median over rounds, or nothing where ours stands alone.
         aim: What the ratio, or the figure, should be.
     """
 
@@ -60,7 +60,7 @@ def by_rounds(
 
 
 def figure(value: float, unit: str) -> str:
-    """Three digits, however large."""
+    """At least three digits; whole numbers from a hundred on."""
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
@@ -172,7 +172,7 @@ def measure(name: str) -> None:
     note(f"\n{command(name)}")
     words = [sys.executable, *command(name).split()[1:], "--json"]
     done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    kept = {"at": f"{datetime.now(UTC):%Y-%m-%d}", "answer": json.loads(done.stdout)}
+    kept = {"at": f"{datetime.now(UTC):%Y-%m-%d}", "on": about(), "answer": json.loads(done.stdout)}
     KEPT.mkdir(exist_ok=True)
     write_text(KEPT / f"{name}.json", json.dumps(kept, indent=1))
 
@@ -181,7 +181,8 @@ def text() -> str:
     """The page, of all that is kept."""
     places = {name: KEPT / f"{name}.json" for name in BENCHMARKS}
     kept = {name: json.loads(place.read_text("utf-8")) for name, place in places.items() if place.exists()}
-    return "\n".join([HEAD.format(about=about(), days=days(kept)), *table(kept), ""])
+    machines = "; ".join(dict.fromkeys(its["on"] for its in kept.values()))
+    return "\n".join([HEAD.format(about=machines, days=days(kept)), *table(kept), ""])
 
 
 def table(kept: dict[str, Answer]) -> Iterator[str]:
@@ -216,8 +217,8 @@ HEAD = """# What it costs
 
 All figures of this page are made by `make bench`, which also writes it. A **ratio** is framekit's cost over
 the other's, in the same run on the same machine: below 1, framekit costs less. Costs are CPU
-time, of all threads and processes together, unless wall time is said. Ratios hold better than the seconds
-beside them, which are this machine's.
+time, of all threads and processes together, unless wall time is said. Ratios are medians over
+rounds, and hold better than the medians of seconds beside them, which are this machine's.
 
 {about}. Measured on {days}.
 """

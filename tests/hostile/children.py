@@ -16,6 +16,8 @@ LONGEST = 100
 """Seconds; a command needs a few of them, so beyond it hangs."""
 MEMORY = 6 << 30
 """Bytes of addresses; libraries alone map some gigabytes."""
+ALONE = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Each thread of a library maps memory of its own, on machines of many cores a great deal."""
 FRAMEKIT, CARTOONGAN, PIPELINE = "framekit.cli", "cartoongan", "pipelines"
 
 
@@ -31,7 +33,7 @@ def run(
         check=False,
         text=True,
         errors="surrogateescape",
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": _here()},
+        env=os.environ | ALONE | {"PYTHONPATH": _here()},
         preexec_fn=_in_little_memory,
     )
     _check(ended.returncode, codes, ended.stdout + ended.stderr)

@@ -101,7 +101,14 @@ class VideoFigures:
 def stylize_video(stylizer: Stylizer, source: Path, place: Path, *, replace: bool = True) -> VideoFigures:
     """Make a video of cartoons at `place`, whole or not at all.
 
+    Args:
+        stylizer: What makes them.
+        source: The film.
+        place: Its ending says the container, a key of `CONTAINERS`.
+        replace: Whether a file that is there when the film is done goes.
+
     Raises:
+        FileExistsError: One is there, and is not to be replaced.
         FramekitError: `source` is no film, or breaks off before the first frame, or `place` cannot hold it.
         OSError: The disk takes no more.
         MemoryError: A frame is too large.
@@ -144,11 +151,8 @@ def encoder_for(place: Path, options: StylizeOptions) -> str:
     here = [name for name in fitting if name in codecs_available and _encodes(name)]
     chosen = here[0] if asked == "auto" and here else asked
     if chosen not in here:
-        what, advice = (
-            f"--encoder {asked}: not in this FFmpeg, or not for {kind}",
-            f"here are: {', '.join(here)}",
-        )
-        raise CommandError(what, where=place, advice=advice if here else "")
+        what = f"--encoder {asked}: not in this FFmpeg, or not for {kind}"
+        raise CommandError(what, where=place, advice=f"here are: {', '.join(here) or 'none'}")
     if options.crf is not None and chosen not in MOST_CRF:
         raise CommandError(f"--crf: {chosen} has none", where=place, advice="leave it out")
     if options.crf is not None and options.crf > MOST_CRF[chosen]:
@@ -200,7 +204,7 @@ class _Job:
         self._damaged = self._frames = 0
         self._times = _Times(film, video)
         self._last: int | None = None
-        self._ends: dict[int, tuple[int, int]] = {}
+        self._ends: dict[int, tuple[int, int, int]] = {}  # of each copied stream, and what is added to it
 
     def carry_out(self, source: Path) -> VideoFigures:
         self._out = self._add_video()
@@ -295,14 +299,14 @@ class _Job:
 
     def _let_rise(self, packet: Packet) -> None:
         """Where times of what is copied fall, as where recordings were joined, they go on after what was."""
-        due, lasts = packet.dts or 0, packet.duration or 0
-        end, shift = self._ends.get(packet.stream.index, (due, 0))
-        if due + shift < end - lasts:
+        due = packet.dts or 0
+        last, end, shift = self._ends.get(packet.stream.index, (due, due, 0))
+        if due + shift < last:  # not: before the end of the last, for subtitles may overlap
             shift = end - due
         packet.dts = due + shift
         if packet.pts is not None:
             packet.pts += shift
-        self._ends[packet.stream.index] = packet.dts + max(lasts, 1), shift
+        self._ends[packet.stream.index] = packet.dts, packet.dts + (packet.duration or 1), shift
 
     def _last_of(self, between: deque[VideoFrame | None], after: VideoFrame | None) -> Iterator[Frame]:
         """The picture before `after`: an interlaced frame becomes whole by its neighbours on both sides."""

@@ -110,6 +110,39 @@ def test_frames_of_an_avi_keep_even_steps(odd_film: Callable[[str], Path], tmp_p
     assert steps == pytest.approx(steps.mean(), abs=2e-3)
 
 
+SUBTITLES = """1
+00:00:00,000 --> 00:00:00,900
+one speaks for long
+
+2
+00:00:00,200 --> 00:00:00,300
+another falls in
+
+3
+00:00:00,400 --> 00:00:00,500
+and again
+"""
+
+
+def test_subtitles_that_overlap_keep_their_times(tmp_path: Path) -> None:
+    words, both = tmp_path / "words.srt", tmp_path / "both.mkv"
+    words.write_text(SUBTITLES)
+    with av.open(str(words)) as texts, av.open(str(both), "w") as film:
+        video: Any = film.add_stream("libx264", rate=5)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        copy = film.add_stream_from_template(texts.streams.subtitles[0])
+        for number in range(5):
+            film.mux(video.encode(av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")))
+        film.mux(video.encode())
+        for packet in texts.demux():
+            if packet.dts is not None:
+                packet.stream = copy
+                film.mux(packet)
+    assert not stylize_paths(echo(), [both], tmp_path / "out.mkv").failed
+    times = [seconds for seconds, _ in packets_of(tmp_path / "out.mkv", "subtitle")]
+    assert times == [0, Fraction(1, 5), Fraction(2, 5)]
+
+
 def test_what_streams_are_for_is_kept(tmp_path: Path) -> None:
     from av.stream import Disposition
 

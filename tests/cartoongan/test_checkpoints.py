@@ -24,6 +24,7 @@ from cartoongan.run_folder import clear_leftovers
 from cartoongan.trainer import RunSummary
 from framekit.errors import FramekitError
 from tests.cartoongan.test_steps import build
+from tests.traps import Trap
 
 
 @pytest.fixture
@@ -122,16 +123,6 @@ def test_weights_that_are_no_numbers_are_not_saved(checkpoint: Checkpoint, tmp_p
     with pytest.raises(FramekitError, match="discriminator are no finite numbers"):
         save(tmp_path, replace(checkpoint, step=8))
     assert latest(tmp_path) == before
-
-
-class Trap:
-    """Unpickled, it leaves a file behind."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.mkdir, (str(self.mark),)
 
 
 def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path) -> None:

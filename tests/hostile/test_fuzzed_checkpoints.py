@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from framekit.errors import FramekitError
 from tests.hostile import children
 from tests.hostile.spoiling import spoilt
 from tests.hostile.uses import assert_is_a_line
+from tests.traps import Trap
 
 SMALL = GeneratorOptions(base_channels=4, residual_blocks=1)
 EMPTY: dict[str, Any] = {
@@ -39,16 +38,6 @@ EMPTY: dict[str, Any] = {
     "statistics": {},
 }
 SEEDS = range(40)
-
-
-class Trap:
-    """Unpickled, it leaves a folder behind."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.mkdir, (str(self.mark),)
 
 
 def features_of(path: Path) -> object:

@@ -20,12 +20,12 @@ from tests.hostile import bombs, children
 from tests.hostile.spoiling import spoilt
 from tests.hostile.uses import (
     USES,
+    assert_all_done_or_refused,
     assert_done_or_refused,
     assert_is_a_line,
     copied,
     files_in,
     gone_on_with,
-    use,
 )
 
 WORDS: list[Any] = [
@@ -49,7 +49,7 @@ def places_in(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def test_the_sound_dataset_is_refused_nothing(sound, tmp_path):
-    assert not use(copied(sound, tmp_path))
+    assert not assert_all_done_or_refused(copied(sound, tmp_path))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -69,7 +69,7 @@ def test_papers_with_another_value_in_a_place_are_taken_or_refused(sound, tmp_pa
                 inner[last] = chance.choice(WORDS)
 
     spoil_papers(root, change)
-    use(root)
+    assert_all_done_or_refused(root)
 
 
 PAPERS = {
@@ -91,7 +91,7 @@ PAPERS = {
 def test_papers_that_are_none_are_refused_by_all(sound, tmp_path, name):
     root = copied(sound, tmp_path)
     (root / "dataset.json").write_bytes(PAPERS[name])
-    assert use(root).keys() == USES.keys()
+    assert assert_all_done_or_refused(root).keys() == USES.keys()
 
 
 def test_of_keys_that_stand_twice_the_last_counts_and_paths_are_checked(sound, tmp_path):
@@ -115,7 +115,7 @@ def test_of_keys_that_stand_twice_the_last_counts_and_paths_are_checked(sound, t
 def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_opened(sound, tmp_path, path):
     root = copied(sound, tmp_path)
     spoil_papers(root, lambda papers: papers["shards"][0].update(path=path))
-    refused = use(root)
+    refused = assert_all_done_or_refused(root)
     assert refused.keys() == USES.keys()
     assert all("a shard's path must be" in str(error) for error in refused.values())
 
@@ -149,7 +149,7 @@ def test_a_spoilt_shard_is_read_or_refused(sound, tmp_path, seed):
     path.write_bytes(next(spoilt(path.read_bytes(), path.name, range(seed, seed + 1))))
     if seed % 3:
         listed_anew(root)
-    use(root)
+    assert_all_done_or_refused(root)
 
 
 PICTURES = ("image", "smoothed", "thumbnail")
@@ -205,7 +205,7 @@ def test_a_shard_with_another_value_or_kind_of_column_is_read_or_refused(sound, 
         table = with_kind(table, name, chance.choice(KINDS))
     pq.write_table(table, path)
     listed_anew(root)
-    use(root)
+    assert_all_done_or_refused(root)
 
 
 def of_another_table(root: Path, table: pa.Table) -> pa.Table:
@@ -276,14 +276,14 @@ def test_a_hostile_shard_is_read_or_refused(sound, tmp_path, name):
     for path in shards_of(root):
         pq.write_table(SHARDS[name](root, pq.read_table(path, partitioning=None)), path)
     listed_anew(root)
-    use(root)
+    assert_all_done_or_refused(root)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1_000, 2**62])
 def test_a_count_of_rows_that_lies_is_refused_by_all_that_read_rows(sound, tmp_path, rows):
     root = copied(sound, tmp_path)
     spoil_papers(root, lambda papers: [shard.update(rows=rows) for shard in papers["shards"]])
-    assert use(root).keys() >= {"read", "review", "dedup", "split"}
+    assert assert_all_done_or_refused(root).keys() >= {"read", "review", "dedup", "split"}
 
 
 @pytest.mark.parametrize("name", [name for name in SHARDS if "footer" in name or "row" in name])
@@ -327,7 +327,7 @@ def test_a_spoilt_table_is_read_or_refused(sound, tmp_path, name, seed):
         pq.write_table(pa.table({"source": ["a"], "scene": [0], "start": [0], "stop": [1]}), root / name)
     data = (root / name).read_bytes()
     (root / name).write_bytes(next(spoilt(data, name, range(seed, seed + 1))))
-    use(root)
+    assert_all_done_or_refused(root)
 
 
 DECISIONS: dict[str, dict[str, Any]] = {
@@ -358,7 +358,7 @@ def test_hostile_decisions_are_read_or_refused(sound, tmp_path, name):
         DECISIONS[name] | {"because_of": ["\x1b"] * rows, "at": pa.nulls(rows, pa.timestamp("us"))}
     )
     pq.write_table(table, root / "decisions.parquet")
-    use(root)
+    assert_all_done_or_refused(root)
     sound_too = copied(sound, tmp_path / "sound")
     with pytest.raises(FramekitError) as error:
         add_from(sound_too, root / "decisions.parquet")
@@ -396,5 +396,5 @@ def test_what_a_dataset_links_to_outside_is_never_written(sound, tmp_path):
         (root / name).unlink(missing_ok=True)
         (root / name).symlink_to(own)
     before = {path.name: path.read_bytes() for path in mine.iterdir()}
-    use(root)
+    assert_all_done_or_refused(root)
     assert {path.name: path.read_bytes() for path in mine.iterdir()} == before

@@ -115,4 +115,4 @@ def test_extraction_of_a_folder_of_spoilt_films_takes_the_sound_one(tmp_path):
 def test_probing_a_spoilt_film_ends_in_a_line(tmp_path, name):
     path = tmp_path / f"spoilt-{name}"
     path.write_bytes(next(spoilt(film(tmp_path, name).read_bytes(), name, range(1, 2))))
-    children.run_here(main, "probe", path)
+    assert path.name in children.run_here(main, "probe", path).output

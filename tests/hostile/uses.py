@@ -106,7 +106,7 @@ USES: dict[str, Callable[[Path], object]] = {
 """In this order: the last ones change the dataset."""
 
 
-def use(root: Path) -> dict[str, FramekitError]:
+def assert_all_done_or_refused(root: Path) -> dict[str, FramekitError]:
     """Do everything with the dataset in folder `root`; what was refused, each in a line.
 
     Whatever else goes wrong is raised.
